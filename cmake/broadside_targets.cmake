@@ -1,0 +1,116 @@
+# How targets are made here: the flags of each layer, sources found by folder, header checks, embedded files.
+include_guard(GLOBAL)
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_LINK_DEPENDS_NO_SHARED ON)
+
+if(BROADSIDE_SANITIZE)
+  # vptr needs RTTI, which base, proto and engine do without.
+  add_compile_options("-fsanitize=${BROADSIDE_SANITIZE}" -fno-sanitize-recover=all -fno-sanitize=vptr -fno-omit-frame-pointer)
+  add_link_options("-fsanitize=${BROADSIDE_SANITIZE}" -fno-sanitize=vptr)
+endif()
+
+# Warnings of our own code. `-Wno-restrict`: g++ 12 sees overlaps in std::string's operator+ that are not there (GCC PR 105651).
+# `-Wno-missing-field-initializers`: named arguments may leave out what has a default.
+function(broadside_compile_options target)
+  target_compile_options(${target} PRIVATE -Wall -Wextra -Wshadow -Wconversion -Wpedantic -Wno-missing-field-initializers
+    $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>)
+endfunction()
+
+# Tests are held to fewer warnings: GoogleTest's macros compare what we would not.
+function(broadside_test_compile_options target)
+  target_compile_options(${target} PRIVATE -Wall -Wextra -Wshadow -Wno-sign-compare -Wno-missing-field-initializers
+    $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>)
+endfunction()
+
+# Every file below FOLDER that matches PATTERN, but what EXCLUDE begins with.
+function(broadside_find out)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "FOLDER;PATTERN" "EXCLUDE")
+  file(GLOB_RECURSE found CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/${arg_FOLDER}/${arg_PATTERN}")
+  foreach(excluded IN LISTS arg_EXCLUDE)
+    list(FILTER found EXCLUDE REGEX "^${PROJECT_SOURCE_DIR}/${excluded}(/|$)")
+  endforeach()
+  list(FILTER found EXCLUDE REGEX "/node_modules/")
+  set(${out} "${found}" PARENT_SCOPE)
+endfunction()
+
+# broadside_add_layer(name FOLDERS f... [EXCLUDE f...] HEADER_FOLDERS f... [EMBEDDABLE])
+# The static library broadside_<name>. EMBEDDABLE layers do without exceptions and RTTI, and end up in libbroadside.a.
+function(broadside_add_layer name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "EMBEDDABLE" "" "FOLDERS;EXCLUDE;HEADER_FOLDERS")
+  set(target broadside_${name})
+  set(sources "")
+  set(headers "")
+  foreach(folder IN LISTS arg_FOLDERS)
+    broadside_find(found FOLDER ${folder} PATTERN "*.cc" EXCLUDE ${arg_EXCLUDE})
+    list(APPEND sources ${found})
+  endforeach()
+  foreach(folder IN LISTS arg_HEADER_FOLDERS)
+    broadside_find(found FOLDER ${folder} PATTERN "*.h" EXCLUDE ${arg_EXCLUDE})
+    list(APPEND headers ${found})
+  endforeach()
+  if(NOT sources)
+    file(CONFIGURE OUTPUT "${PROJECT_BINARY_DIR}/empty/${target}.cc" CONTENT "// ${target} has no sources yet.\n")
+    set(sources "${PROJECT_BINARY_DIR}/empty/${target}.cc")
+  endif()
+  add_library(${target} STATIC ${sources})
+  target_include_directories(${target} PUBLIC "${PROJECT_SOURCE_DIR}" "${PROJECT_SOURCE_DIR}/include")
+  target_compile_definitions(${target} PUBLIC "BROADSIDE_VERSION=\"${PROJECT_VERSION}\"")
+  broadside_compile_options(${target})
+  if(arg_EMBEDDABLE)
+    target_compile_options(${target} PRIVATE -fno-exceptions -fno-rtti)
+    # An embedder's linker need not know our compiler's intermediate code.
+    target_compile_options(${target} PRIVATE $<$<AND:$<CXX_COMPILER_ID:GNU>,$<BOOL:${CMAKE_INTERPROCEDURAL_OPTIMIZATION}>>:-ffat-lto-objects>)
+  endif()
+  if(headers)
+    target_sources(${target} PUBLIC FILE_SET internal_headers TYPE HEADERS BASE_DIRS "${PROJECT_SOURCE_DIR}" FILES ${headers})
+    set_target_properties(${target} PROPERTIES VERIFY_INTERFACE_HEADER_SETS ON)
+  endif()
+endfunction()
+
+# The public headers, checked with the layer that everything else stands on.
+function(broadside_add_public_headers target)
+  file(GLOB headers CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/include/broadside/*.h")
+  if(headers)
+    target_sources(${target} PUBLIC FILE_SET public_headers TYPE HEADERS BASE_DIRS "${PROJECT_SOURCE_DIR}/include" FILES ${headers})
+    set_target_properties(${target} PROPERTIES VERIFY_INTERFACE_HEADER_SETS ON)
+  endif()
+endfunction()
+
+# broadside_embed(target glob...): the files' bytes as constants of namespace broadside::hub, `page.html` as kPageHtml and
+# kPageHtmlBytes. hub/page.h declares them.
+function(broadside_embed target)
+  set(inputs "")
+  foreach(pattern IN LISTS ARGN)
+    file(GLOB found CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/${pattern}")
+    list(APPEND inputs ${found})
+  endforeach()
+  set(output "${PROJECT_BINARY_DIR}/generated/embedded_${target}.cc")
+  set(script "${PROJECT_SOURCE_DIR}/cmake/embed.cmake")
+  string(REPLACE ";" "|" joined "${inputs}")
+  add_custom_command(OUTPUT "${output}"
+    COMMAND "${CMAKE_COMMAND}" "-DINPUTS=${joined}" "-DOUTPUT=${output}" -P "${script}"
+    DEPENDS ${inputs} "${script}" COMMENT "Embedding the page" VERBATIM)
+  target_sources(${target} PRIVATE "${output}")
+endfunction()
+
+# broadside_add_programs(prefix FOLDER f [EXCLUDE f...] LIBRARIES l...): every *.cc of the folder is a program of its own,
+# `<prefix>_<file name>`.
+function(broadside_add_programs prefix)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "FOLDER" "EXCLUDE;LIBRARIES")
+  broadside_find(sources FOLDER ${arg_FOLDER} PATTERN "*.cc" EXCLUDE ${arg_EXCLUDE})
+  foreach(source IN LISTS sources)
+    get_filename_component(stem "${source}" NAME_WE)
+    set(target ${prefix}_${stem})
+    add_executable(${target} "${source}")
+    broadside_compile_options(${target})
+    set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/${prefix}")
+    target_link_libraries(${target} PRIVATE ${arg_LIBRARIES})
+    if(NOT prefix STREQUAL examples)
+      target_include_directories(${target} PRIVATE "${PROJECT_SOURCE_DIR}")
+    endif()
+  endforeach()
+endfunction()

@@ -1,0 +1,45 @@
+# Writes files into one C++ source as constants: cmake -DINPUTS=a.html|b.svg -DOUTPUT=x.cc -P embed.cmake
+# `page.html` becomes kPageHtml and kPageHtmlBytes (without the closing zero). Runs at build time, when an input has changed.
+string(REPLACE "|" ";" INPUTS "${INPUTS}")
+
+# "live-page.html" -> "LivePageHtml".
+function(pascal_case out name)
+  string(REGEX REPLACE "[^A-Za-z0-9]+" ";" words "${name}")
+  set(joined "")
+  foreach(word IN LISTS words)
+    string(SUBSTRING "${word}" 0 1 head)
+    string(SUBSTRING "${word}" 1 -1 tail)
+    string(TOUPPER "${head}" head)
+    string(APPEND joined "${head}${tail}")
+  endforeach()
+  set(${out} "${joined}" PARENT_SCOPE)
+endfunction()
+
+set(body "// Made by cmake/embed.cmake: do not edit.\n#include <cstddef>\n\nnamespace broadside::hub {\n")
+set(has_page FALSE)
+foreach(input IN LISTS INPUTS)
+  get_filename_component(name "${input}" NAME)
+  if(name STREQUAL "page.html")
+    set(has_page TRUE)
+  endif()
+  pascal_case(symbol "${name}")
+  file(READ "${input}" hex HEX)
+  string(LENGTH "${hex}" digits)
+  math(EXPR bytes "${digits} / 2")
+  # 32 bytes a line, each written as \xNN: no escape can run into the next character.
+  string(REPEAT "[0-9a-f]" 64 line)
+  string(REGEX REPLACE "(${line})" "\\1\n" lines "${hex}")
+  string(REGEX REPLACE "([0-9a-f][0-9a-f])" "\\\\x\\1" lines "${lines}")
+  string(REGEX REPLACE "([^\n]+)" "\"\\1\"" lines "${lines}")
+  if(lines STREQUAL "")
+    set(lines "\"\"")
+  endif()
+  string(APPEND body "\nextern const char k${symbol}[];\nextern const std::size_t k${symbol}Bytes;\n"
+    "const char k${symbol}[] =\n${lines};\nconst std::size_t k${symbol}Bytes = ${bytes};\n")
+endforeach()
+if(NOT has_page)
+  string(APPEND body "\nextern const char kPageHtml[];\nextern const std::size_t kPageHtmlBytes;\n"
+    "const char kPageHtml[] = \"\";\nconst std::size_t kPageHtmlBytes = 0;\n")
+endif()
+string(APPEND body "\n}  // namespace broadside::hub\n")
+file(WRITE "${OUTPUT}" "${body}")

@@ -1,0 +1,57 @@
+// Every limit and timeout of an engine, with its default, range and reason; and where its log lines go.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace broadside {
+
+enum class Backend : std::uint8_t { automatic, uring, epoll };
+
+enum class LogLevel : std::uint8_t { debug, info, warning, error };
+
+// Receives what the engine has to tell. Called from any of its threads; must not block for long.
+class LogSink {
+ public:
+  virtual ~LogSink() = default;
+  virtual void log(LogLevel level, std::string_view message) noexcept = 0;
+};
+
+// Times are milliseconds, sizes bytes, unless the name says otherwise. Engine::create refuses what is out of range.
+struct Config {
+  std::vector<std::string> listen;       // `HOST:PORT`, `[::1]:PORT` or `unix:PATH`; port 0 = any. Empty: no listener.
+  std::uint32_t shards = 0;              // Threads, 1 to 256; 0 = one per core this process may run on.
+  Backend backend = Backend::automatic;  // io_uring where it works, else epoll; the log says which and why.
+  std::uint32_t connections_max = 0;     // Subscribers, 1 to 4,000,000; 0 = what RLIMIT_NOFILE allows without tables.
+
+  std::uint32_t head_bytes_max = 16 << 10;        // Request head, 1 KiB to 1 MiB: room for large cookies.
+  std::uint32_t head_timeout_ms = 10'000;         // From accept, or the first byte of a later request, to the end of its head.
+  std::uint32_t body_timeout_ms = 30'000;         // Between two pieces of a body that is not endless.
+  std::uint32_t idle_timeout_ms = 75'000;         // Keep-alive connections between requests.
+  std::uint64_t body_bytes_max = 1 << 20;         // Request body that is read whole.
+  std::uint64_t event_bytes_max = 256 << 10;      // Data of one event.
+  std::uint32_t topics_per_subscriber_max = 128;  // 1 to 128.
+
+  std::uint64_t history_events = 1000;       // What a resume may ask for, per topic: by count, ...
+  std::uint64_t history_bytes = 1 << 20;     // ... by bytes of frames, ...
+  std::uint64_t history_age_ms = 3'600'000;  // ... and by age.
+  std::uint64_t history_memory = 0;          // All logs together; 0 = a quarter of the machine's (or cgroup's) memory.
+  std::uint64_t backlog_bytes = 64 << 20;    // Hard bound of one topic's log, also when a sweep has not passed yet.
+  std::uint64_t ended_age_ms = 3'600'000;    // How long an ended topic answers 204.
+
+  std::uint32_t heartbeat_ms = 15'000;  // Longest silence on a stream; 0 = none.
+  std::uint32_t retry_ms = 3'000;       // `retry:` of broadside.open, jittered by a third.
+  std::uint32_t stall_timeout_ms =
+      30'000;  // A subscriber that takes no byte for so long is closed; TCP_USER_TIMEOUT is this + 5 s.
+  std::uint32_t send_bytes_max = 128 << 10;  // One visit's send, 16 KiB to 1 MiB, so that nobody starves.
+  std::uint32_t send_buffer_bytes = 0;       // SO_SNDBUF; 0 = the kernel's own tuning.
+
+  std::uint32_t drain_timeout_ms = 25'000;  // drain(): after this what is left is reset.
+  std::uint32_t drain_rate = 0;             // Streams closed a second; 0 = what empties the server in the timeout.
+
+  LogSink* log_sink = nullptr;  // Outlives the engine; null = silence.
+};
+
+}  // namespace broadside
