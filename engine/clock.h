@@ -1,0 +1,36 @@
+// The clocks that the engine reads: the monotonic one for turns and latencies, the wall clock for positions.
+#pragma once
+
+#include <cstdint>
+#include <ctime>
+
+#include "base/units.h"
+
+namespace broadside {
+
+inline Nanos clock_now(clockid_t clock) {
+  timespec now{};
+  ::clock_gettime(clock, &now);
+  return static_cast<Nanos>(now.tv_sec) * kSecond + now.tv_nsec;
+}
+
+inline Nanos monotonic_now() { return clock_now(CLOCK_MONOTONIC); }
+
+// The wall clock, as positions have it.
+inline std::uint64_t wall_clock_ms() {
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME_COARSE, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1000 + static_cast<std::uint64_t>(now.tv_nsec) / 1'000'000;
+}
+
+// Microseconds of the monotonic clock in 31 bits, so that a stamp costs an event no memory: it comes round after 35 minutes.
+using PublishStamp = std::uint32_t;
+constexpr std::uint32_t kPublishStampBits = 31;
+constexpr PublishStamp kPublishStampMask = (PublishStamp{1} << kPublishStampBits) - 1;
+constexpr PublishStamp stamp_of(Nanos moment) { return static_cast<PublishStamp>(moment / kMicrosecond) & kPublishStampMask; }
+// How long before `now` the stamp was taken. Requires: less than 35 minutes, and not after `now`.
+constexpr Nanos since_stamp(PublishStamp stamp, Nanos now) {
+  return static_cast<Nanos>((stamp_of(now) - stamp) & kPublishStampMask) * kMicrosecond;
+}
+
+}  // namespace broadside

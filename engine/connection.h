@@ -1,0 +1,146 @@
+// One socket's life: reading requests and answering them, then perhaps a stream for good. The state is small and plain, so that
+// hundreds of thousands fit; what only requests need lies in an Exchange that goes when the stream begins.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/units.h"
+#include "broadside/handler.h"
+#include "engine/io/io.h"
+#include "engine/topic.h"
+#include "proto/chunked_decoder.h"
+#include "proto/http_request.h"
+
+namespace broadside {
+
+struct Connection;
+
+// A connection's place in one topic.
+struct Subscription {
+  TopicView* view = nullptr;
+  Connection* connection = nullptr;
+  Cursor cursor;
+  std::uint32_t slot = kNoSlot;  // In view->slots, while not blocked.
+  bool has_ended = false;        // Stands behind broadside.end: nothing more comes, also when the topic opens again.
+  static constexpr std::uint32_t kNoSlot = UINT32_MAX;
+};
+
+// Bytes that are one connection's alone: head and open, gaps, targeted events, notices; for requests, answers.
+struct OwnBytes {
+  std::string bytes;
+  std::size_t sent = 0;
+  [[nodiscard]] std::size_t left() const { return bytes.size() - sent; }
+};
+
+// What a connection needs while it speaks HTTP.
+struct Exchange {
+  enum class Phase : std::uint8_t { head, body, chunked_body, streamed_body, awaiting_answer };
+  Phase phase = Phase::head;
+  bool is_watched = false;   // Since the last receive; edges of writability come by themselves from then on.
+  bool is_watching = false;  // The output is blocked, and so reading has stopped.
+  bool is_receiving = false;
+  bool close_when_sent = false;  // Nothing more is read.
+  bool lingers = false;          // Input may come that nobody reads: close only after the peer had time to read the answer.
+  bool is_out_queued = false;    // In the shard's list of outputs to flush.
+  bool is_keep_alive = false;    // Of the request that awaits its answer.
+  bool is_head_request = false;
+  std::string input;  // Not yet consumed; the head under way begins at its front.
+  HeadParser parser;
+  RequestHead head;
+  std::size_t head_bytes = 0;  // Of `input`: the head whose body is being read. It is parsed again when the body is there.
+  std::string body;
+  std::uint64_t body_left = 0;
+  ChunkedDecoder chunked;
+  std::unique_ptr<BodyReader> reader;
+  OwnBytes out;
+  std::string peer;
+  std::uint64_t dropped_bytes = 0;  // Read and dropped while lingering.
+};
+
+enum class ConnectionState : std::uint8_t { free, http, lingering, streaming };
+
+// Invariants: `exchange` exists in http and lingering alone; a streaming connection's unblocked subscriptions have slots, a
+// blocked one's have none; at most one send is under way (sends end within the batch); `partial_bytes` of the frame at
+// subscriptions()[partial_subscription].cursor have been sent, and nothing else may be sent before the rest of it.
+struct Connection {
+  io::Socket socket;
+  std::uint32_t index = 0;
+  std::uint32_t generation = 0;
+  ConnectionState state = ConnectionState::free;
+  bool is_blocked : 1 = false;
+  bool is_ready : 1 = false;      // In the shard's ready queue.
+  bool is_behind : 1 = false;     // Ready because it lacks frames: its views must not take a lap for done without it.
+  bool is_chunked : 1 = false;    // A limit= stream on HTTP/1.1.
+  bool is_finishing : 1 = false;  // When all it has been given is sent, it is closed.
+  bool follows : 1 = true;        // Stays at the head; follow=0 ends there.
+  bool is_holding : 1 = false;    // Blocked only just now, and listed so.
+  bool is_draining : 1 = false;   // At the head it is given retry: and closed.
+  std::uint8_t listener = 0;
+  std::uint16_t subscription_count = 0;
+  std::uint16_t partial_subscription = 0;
+  std::uint32_t partial_bytes = 0;
+  std::uint32_t timer_previous = 0;  // Places in the wheel's lists.
+  std::uint32_t timer_next = 0;
+  std::uint32_t timer_tick = 0;  // 0: not in the wheel.
+  std::uint32_t last_write_tick = 0;
+  std::uint32_t blocked_tick = 0;  // Since when the kernel has taken nothing.
+  std::uint32_t limit_left = 0;    // limit=: events still to be sent; 0 = no limit.
+  std::uint32_t begin_tick = 0;    // When the stream began.
+  std::uint64_t visited_turn = 0;
+  std::array<std::uint64_t, 2> id{};
+  std::unique_ptr<OwnBytes> own;
+  std::unique_ptr<Exchange> exchange;
+  std::unique_ptr<Subscription[]> many;  // More than one topic.
+  Subscription single;
+
+  [[nodiscard]] Subscription* subscriptions() { return many != nullptr ? many.get() : &single; }
+  [[nodiscard]] io::Token token() const { return io::Token{.index = index, .generation = generation}; }
+};
+
+static_assert(sizeof(Connection) <= 192, "three cache lines; a million of them are 192 MB");
+
+// The public form of an id: 32 hexadecimal digits.
+[[nodiscard]] std::string id_text(const std::array<std::uint64_t, 2>& id);
+
+// All connections of a shard: places that do not move, by index, and a generation that tells a stale token.
+class ConnectionTable {
+ public:
+  Connection& make();
+  void free(Connection& connection);
+  [[nodiscard]] Connection* find(io::Token token);
+  [[nodiscard]] Connection& at(std::uint32_t index) { return chunks_[index / kChunk]->connections[index % kChunk]; }
+  [[nodiscard]] std::uint32_t size() const { return size_; }  // Places ever used.
+
+ private:
+  static constexpr std::uint32_t kChunk = 1024;
+  struct Chunk {
+    std::array<Connection, kChunk> connections;
+  };
+  std::vector<std::unique_ptr<Chunk>> chunks_;
+  std::vector<std::uint32_t> free_;
+  std::uint32_t size_ = 0;
+};
+
+// Finds a connection by its public id. Open addressing over indexes; the ids themselves stand in the connections.
+class ConnectionIndex {
+ public:
+  explicit ConnectionIndex(ConnectionTable& table) : table_(table) {}
+  void insert(const Connection& connection);
+  void erase(const Connection& connection);
+  [[nodiscard]] Connection* find(const std::array<std::uint64_t, 2>& id);
+
+ private:
+  static constexpr std::uint32_t kEmpty = UINT32_MAX;
+  void grow();
+  void place(std::uint32_t index);
+
+  ConnectionTable& table_;
+  std::vector<std::uint32_t> places_;
+  std::uint32_t count_ = 0;
+};
+
+}  // namespace broadside

@@ -1,0 +1,68 @@
+// Listening sockets and what is asked of single ones. Sole caller of socket, bind, listen and setsockopt; translates their
+// errno into errors that say what was tried and what to do about it.
+#pragma once
+
+#include <sys/socket.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/units.h"
+#include "broadside/error.h"
+#include "engine/io/io.h"
+
+namespace broadside::io {
+
+// Where to listen. Invariant: storage holds an IPv4, IPv6 or Unix address of `length` bytes.
+struct ListenAddress {
+  sockaddr_storage storage{};
+  socklen_t length = 0;
+
+  [[nodiscard]] bool is_unix() const { return storage.ss_family == AF_UNIX; }
+  [[nodiscard]] std::uint16_t port() const;  // 0 for a Unix address.
+  void set_port(std::uint16_t port);         // Requires: not a Unix address.
+  [[nodiscard]] std::string text() const;    // "127.0.0.1:8080", "[::1]:8080", "unix:/run/broadside.sock".
+};
+
+// `HOST:PORT`, `[V6]:PORT` or `unix:PATH`; HOST is a number or `localhost` (127.0.0.1), port 0 lets the kernel choose.
+Result<ListenAddress> parse_listen_address(std::string_view text);
+
+// Whether only this machine can reach it. A Unix address is.
+[[nodiscard]] bool is_loopback(const ListenAddress& address);
+
+// All but reuse_port and backlog are inherited by the accepted sockets; 0 leaves the kernel's value.
+struct ListenerOptions {
+  bool reuse_port = false;  // Several listeners share the address and the kernel spreads connections over them. Not for Unix.
+  int backlog = 65535;      // The kernel takes the smaller of this and net.core.somaxconn.
+  std::uint32_t unsent_bytes_max = 16 * kKiB;  // TCP_NOTSENT_LOWAT: a stalled peer holds 14 KB of the kernel instead of 55.
+  Nanos user_timeout = 0;                      // TCP_USER_TIMEOUT: unacknowledged for so long = gone.
+  std::uint32_t send_buffer_bytes = 0;         // SO_SNDBUF; ends the kernel's own tuning.
+  std::uint32_t receive_buffer_bytes = 0;      // SO_RCVBUF.
+};
+
+// Opens a listening, non-blocking socket; the caller owns it. A Unix socket left by a dead server is replaced; the path of
+// a closed one is the caller's to unlink. For several shards on one Unix path, open once and share the descriptor.
+Result<int> open_listener(const ListenAddress& address, const ListenerOptions& options);
+
+// Whether the address is free, by a bind without SO_REUSEPORT: with it a second server would silently take half.
+Result<Done> test_bind(const ListenAddress& address);
+
+// Connecting is refused from here on, and what waits to be accepted is reset. The descriptor stays the caller's to close.
+void stop_listening(int fd);
+
+// The address a listener got, with the port the kernel chose.
+Result<ListenAddress> bound_address(int fd);
+// "http://127.0.0.1:8080"; a Unix address as it is, "unix:/run/broadside.sock".
+[[nodiscard]] std::string format_url(const ListenAddress& address);
+// "127.0.0.1:50000", "[::1]:50000", "unix:", or "" when it cannot be told. Requires: plain descriptor.
+[[nodiscard]] std::string peer_address(int fd);
+
+// Close will send RST and free the kernel's buffers at once.
+void set_reset_on_close(int fd);
+// Closes a plain descriptor. Orderly: input that nobody has read (256 KiB at most) is dropped first, since closing with
+// unread input sends RST, which may destroy bytes on their way to the peer.
+void close_plain(int fd, CloseMode mode);
+constexpr std::uint32_t kDroppedInputBytesMax = 256 * kKiB;
+
+}  // namespace broadside::io

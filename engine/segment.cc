@@ -1,0 +1,51 @@
+#include "engine/segment.h"
+
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+namespace broadside {
+
+Segment* Segment::create(Topic* topic, std::uint32_t sequence, std::size_t payload_bytes) {
+  BROADSIDE_ASSERT(payload_bytes % alignof(FrameEntry) == 0);
+  BROADSIDE_ASSERT(payload_bytes <= UINT32_MAX);
+  void* memory = std::malloc(allocation_bytes(payload_bytes));
+  if (memory == nullptr) return nullptr;
+  return new (memory) Segment(topic, sequence, payload_bytes);
+}
+
+void Segment::release() {
+  // Release: what this holder read or wrote happens before the free; acquire: the freeing thread sees all of it.
+  if (references_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  this->~Segment();
+  std::free(this);
+}
+
+void Segment::append(Position position, std::string_view first, std::string_view second, bool has_own_id,
+                     PublishStamp published) {
+  BROADSIDE_ASSERT(fits(first.size() + second.size()));
+  char* out = reinterpret_cast<char*>(this + 1);
+  std::memcpy(out + used_bytes_, first.data(), first.size());
+  std::memcpy(out + used_bytes_ + first.size(), second.data(), second.size());
+  used_bytes_ += static_cast<std::uint32_t>(first.size() + second.size());
+  auto* index = reinterpret_cast<FrameEntry*>(out + payload_bytes_) - 1 - frames_;
+  new (index) FrameEntry{
+      .position = position, .end = used_bytes_, .published = published & kPublishStampMask, .has_own_id = has_own_id ? 1U : 0U};
+  ++frames_;
+}
+
+std::uint32_t Segment::find_after(Position position, std::uint32_t frames) const {
+  std::uint32_t low = 0;
+  std::uint32_t high = frames;
+  while (low < high) {
+    const std::uint32_t middle = low + (high - low) / 2;
+    if (entry(middle).position > position) {
+      high = middle;
+    } else {
+      low = middle + 1;
+    }
+  }
+  return low;
+}
+
+}  // namespace broadside

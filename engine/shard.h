@@ -1,0 +1,228 @@
+// One thread with its own ring, listeners and connections. This header is the shard's whole state; the turn of the loop is in
+// shard.cc, requests in shard_requests.cc, streams in shard_streams.cc, delivery in shard_delivery.cc.
+#pragma once
+
+#include <atomic>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "base/prng.h"
+#include "broadside/config.h"
+#include "broadside/handler.h"
+#include "engine/connection.h"
+#include "engine/counters.h"
+#include "engine/delivery.h"
+#include "engine/io/io.h"
+#include "engine/listing.h"
+#include "engine/subscribe_request.h"
+#include "engine/timer_wheel.h"
+#include "engine/topic_store.h"
+
+namespace broadside {
+
+// What all shards of an engine share. Plain values are set before they start.
+struct ShardShared {
+  const Config* config = nullptr;
+  TopicStore* store = nullptr;
+  RequestHandler* handler = nullptr;
+  std::uint32_t shard_count = 1;
+  std::uint32_t subscribers_max = 0;
+  std::uint32_t connections_max = 0;  // With those kept for refusals, publishers and health.
+  bool use_tables = false;
+  std::atomic<std::uint32_t> subscribers{0};
+  std::atomic<std::uint32_t> connections{0};
+  std::atomic<bool> is_draining{false};
+  std::atomic<std::uint32_t> listings{0};  // Under way.
+  // Targeted events and their answers go from shard to shard.
+  std::vector<class Shard*> shards;
+};
+
+// What other threads ask of a shard.
+struct Message {
+  enum class Kind : std::uint8_t { respond, send_to, list, drain, stop };
+  Kind kind = Kind::respond;
+  ResponseToken token;
+  Response response;                  // respond.
+  std::array<std::uint64_t, 2> id{};  // send_to: the connection.
+  std::string event_body;             // send_to: the frame without its id line.
+  std::shared_ptr<Listing> listing;   // list.
+  std::uint32_t place = 0;            // list: where in the table to begin.
+};
+
+// The shard that a connection's public id names.
+[[nodiscard]] constexpr std::uint32_t shard_of_id(const std::array<std::uint64_t, 2>& id, std::uint32_t shard_count) {
+  return static_cast<std::uint32_t>(id[1] % shard_count);
+}
+
+class Shard {
+ public:
+  Shard(ShardShared& shared, std::uint32_t number);
+  Shard(const Shard&) = delete;
+  Shard& operator=(const Shard&) = delete;
+  ~Shard();
+
+  // The shard's thread, in this order. open() makes the backend; `listeners` are its own listening sockets by Config::listen.
+  Result<Done> open(std::string* reason);
+  void start(const std::vector<int>& listeners);
+  void run();  // Until Message::stop.
+
+  // Any thread.
+  void post(Message message);
+  void signal();  // Something waits: a message, or a topic that has grown.
+  [[nodiscard]] ShardStats stats() const { return counters_.snapshot(); }
+
+ private:
+  // shard.cc: the turn.
+  void run_turn();
+  [[nodiscard]] Nanos wait_time() const;
+  void on_completion(const io::Completion& completion);
+  void on_accepted(const io::Completion& completion);
+  void on_timer(Connection& connection);
+  void on_tick();
+  void take_messages();
+  void on_message(Message& message);
+  void start_drain();
+  void drain_some();
+  void close(Connection& connection, io::CloseMode mode, CloseReason reason);
+  void close_all();
+
+  // shard_requests.cc: HTTP until a stream begins.
+  void on_received(Connection& connection, std::span<const char> bytes, int error);
+  void read_input(Connection& connection);
+  bool read_head(Connection& connection);  // False: wait for more, or the connection is gone or has become a stream.
+  bool read_body(Connection& connection);
+  bool on_head(Connection& connection, std::size_t consumed);
+  void on_request(Connection& connection, std::string_view body);
+  void begin_next_request(Connection& connection);
+  Request request_of(Connection& connection);
+  void answer(Connection& connection, const Response& response);
+  void write_answer(Connection& connection, const Response& response);
+  void refuse(Connection& connection, int status, std::string_view detail);
+  void count_refusal(int status);  // Of an answer; below 400 it is none.
+  void start_reading(Connection& connection);
+  void queue_output(Connection& connection);
+  void flush_outputs();
+  void on_output_sent(Connection& connection, io::SendStatus status, std::uint64_t taken);
+  void linger(Connection& connection);
+  void end_streamed_body(Connection& connection);
+  void on_request_timer(Connection& connection);
+  [[nodiscard]] std::string_view date();
+
+  // shard_streams.cc: from subscribe to close.
+  bool on_subscribe(Connection& connection);  // True: the connection still speaks HTTP.
+  bool refuse_full(Connection& connection, const std::string& headers);
+  void begin_stream(Connection& connection, const SubscribeRequest& request, StartPlan& plan, const std::string& headers);
+  void append_own(Connection& connection, std::string_view bytes);
+  void append_start(Connection& connection, const SubscribeRequest& request, const StartPlan& plan);
+  [[nodiscard]] std::uint32_t jittered_retry_ms();
+  void make_id(Connection& connection);
+  int send_to(const std::array<std::uint64_t, 2>& id, std::string_view event_body);
+  [[nodiscard]] Position sent_position(Connection& connection);
+  void on_stream_timer(Connection& connection);
+  [[nodiscard]] std::uint32_t stream_timer_ticks() const;
+  void give_notice_of_drain(Connection& connection);
+  void begin_finish(Connection& connection);
+
+  // shard_delivery.cc: sweeps and visits; shard_latency.cc: record_...
+  void deliver();
+  void visit_ready();
+  void sweep();
+  [[nodiscard]] bool is_sweep_full() const;
+  void sweep_some(TopicView& view);
+  bool visit(Connection& connection);
+  void settle(const Visit& visit, const io::SendRequest& request, Nanos sent_at);
+  void record_written(Nanos sent_at);
+  void record_offered(TopicView& view, Position passed, Nanos now);
+  void after_sent(Connection& connection);
+  void ensure_current(TopicView& view);
+  void start_mark(TopicView& view);
+  void finish_mark(TopicView& view, Nanos now);
+  void check_offers(TopicView& view);
+  void queue_lap(TopicView& view);
+  void finish_laps();
+  static Position passed_by(Connection& connection, TopicView& view, Position passed);
+  void release_holds();
+  void pass_slots(TopicView& view, std::uint32_t count);
+  void make_ready(Connection& connection);
+  void set_behind(Connection& connection, bool is_behind);
+  void set_blocked(Connection& connection, bool is_blocked);
+  void block(Connection& connection);
+  void unblock(Connection& connection);
+  void add_slots(Connection& connection);
+  void remove_slots(Connection& connection);
+  void queue_sweep(TopicView& view);
+  void unqueue_sweep(TopicView& view);
+  void leave_topics(Connection& connection);
+
+  // shard_listings.cc: looking through the connections.
+  [[nodiscard]] bool may_lag() const;
+  void scan_lag();
+  void run_listings();
+  bool list_some(ListingTask& task);
+  bool list_page(ListingTask& task);
+  bool list_top(ListingTask& task);
+  bool describe_found(ListingTask& task);
+  ConnectionInfo describe(Connection& connection, const Lag& lag);
+  void finish_listing(Listing& listing);
+
+  ShardShared& shared_;
+  const Config& config_;
+  TopicStore& store_;
+  const std::uint32_t number_;
+  std::unique_ptr<io::Io> io_;
+  ShardCounters counters_;
+
+  // From other threads.
+  std::atomic<bool> is_sleeping_{false};
+  std::atomic<bool> has_signal_{false};
+  std::mutex mailbox_mutex_;
+  std::vector<Message> mailbox_;
+
+  // The rest is the thread's own.
+  ConnectionTable connections_;
+  ConnectionIndex by_id_{connections_};
+  TimerWheel wheel_{connections_};
+  Prng prng_;
+  Nanos now_ = 0;
+  Nanos turn_ended_ = 0;
+  std::uint64_t turn_ = 0;
+  Position published_;  // Of this turn: nothing newer is sent in it.
+  bool is_stopped_ = false;
+  std::vector<int> listeners_;  // The engine's; closed by it at the end.
+  bool accepts_are_paused_ = false;
+  bool is_draining_ = false;
+  Nanos drain_end_ = 0;
+  std::uint32_t drain_next_ = 0;  // Place in the table.
+  double drain_budget_ = 0;
+  double drain_per_tick_ = 0;
+  std::uint32_t last_tick_ = 0;
+  std::int64_t date_second_ = -1;
+  std::string date_;
+  std::vector<io::Completion> completions_;
+  std::vector<Message> messages_;
+  DeliveryBatch batch_;
+  std::vector<io::SendRequest> requests_;
+  std::deque<io::Token> ready_;    // Connections to visit out of the sweeps' order.
+  std::deque<io::Token> holding_;  // Blocked only just now: their logs wait for them.
+  std::vector<io::Token> heartbeats_;
+  std::vector<io::Token> outputs_;  // HTTP answers to flush.
+  std::vector<Connection*> flushing_;
+  std::vector<iovec> output_ranges_;
+  std::array<std::array<std::uint64_t, 2>, 64> random_{};  // From the kernel, for connection ids.
+  std::size_t random_used_ = 64;
+  std::vector<RequestHeader> header_views_;
+  std::vector<TopicView*> laps_done_;  // Marked laps that this turn completed.
+  std::deque<ListingTask> listings_;
+  std::uint32_t lag_next_ = 0;  // Place in the table; 0: between two passes.
+  std::uint32_t lag_tick_ = 0;  // When the pass began.
+  Lag lag_found_;               // In the pass under way.
+  std::uint64_t lagging_found_ = 0;
+  TopicView* sweeps_first_ = nullptr;  // Views whose lap is under way, in order.
+  TopicView* sweeps_last_ = nullptr;
+  std::size_t sweeps_count_ = 0;
+};
+
+}  // namespace broadside

@@ -1,0 +1,457 @@
+// The part of shard.h that speaks HTTP: requests in, answers out, until a stream begins.
+#include <ctime>
+
+#include <algorithm>
+
+#include "base/assert.h"
+#include "engine/io/socket.h"
+#include "engine/shard.h"
+#include "proto/http_response.h"
+
+namespace broadside {
+namespace {
+
+constexpr std::size_t kOutputBytesMax = 256 << 10;    // Answers to pipelined requests that wait to be sent; then reading stops.
+constexpr std::uint32_t kLingerMs = 2000;             // How long, and how much, is read and dropped before a close that would
+constexpr std::uint64_t kLingerBytesMax = 256 << 10;  // otherwise destroy the answer on its way.
+
+constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+
+void append_chunk(std::string& out, std::string_view bytes) {
+  if (bytes.empty()) return;
+  char size[20];
+  const int digits = std::snprintf(size, sizeof size, "%zx\r\n", bytes.size());
+  out.append(size, static_cast<std::size_t>(digits));
+  out += bytes;
+  out += "\r\n";
+}
+
+}  // namespace
+
+std::string_view Request::header(std::string_view name) const {
+  for (const RequestHeader& each : headers) {
+    if (equals_ignoring_case(each.name, name)) return each.value;
+  }
+  return {};
+}
+
+std::string_view Shard::date() {
+  const std::int64_t second = std::time(nullptr);
+  if (second != date_second_) {
+    date_second_ = second;
+    date_ = http_date(second);
+  }
+  return date_;
+}
+
+void Shard::start_reading(Connection& connection) {
+  Exchange& exchange = *connection.exchange;
+  if (exchange.is_receiving) return;
+  exchange.is_receiving = true;
+  exchange.is_watching = exchange.is_watched = false;
+  io_->start_receive(connection.socket, connection.token());
+}
+
+void Shard::on_received(Connection& connection, std::span<const char> bytes, int error) {
+  Exchange& exchange = *connection.exchange;
+  exchange.is_receiving = false;
+  if (connection.state == ConnectionState::lingering) {
+    exchange.dropped_bytes += bytes.size();
+    if (bytes.empty() || exchange.dropped_bytes > kLingerBytesMax) {
+      close(connection, io::CloseMode::orderly, CloseReason::finished);
+    } else {
+      start_reading(connection);
+    }
+    return;
+  }
+  if (bytes.empty()) {
+    // A half-close: what was asked for completely is still answered.
+    if (error == 0 && (exchange.phase == Exchange::Phase::awaiting_answer || exchange.out.left() > 0)) {
+      exchange.close_when_sent = true;
+      return;
+    }
+    close(connection, io::CloseMode::orderly, CloseReason::peer);
+    return;
+  }
+  const bool was_idle = exchange.phase == Exchange::Phase::head && exchange.input.empty();
+  exchange.input.append(bytes.data(), bytes.size());
+  if (was_idle) {
+    wheel_.set(connection, ticks_of_ms(config_.head_timeout_ms));
+  } else if (exchange.phase == Exchange::Phase::body || exchange.phase == Exchange::Phase::chunked_body) {
+    wheel_.set(connection, ticks_of_ms(config_.body_timeout_ms));
+  }
+  read_input(connection);
+}
+
+// Takes requests out of the input until it is used up, the output is full, or the connection has become something else.
+void Shard::read_input(Connection& connection) {
+  const io::Token token = connection.token();
+  while (true) {
+    Exchange& exchange = *connection.exchange;
+    if (exchange.close_when_sent || exchange.phase == Exchange::Phase::awaiting_answer) break;
+    if (exchange.out.left() > kOutputBytesMax) break;
+    const bool goes_on = exchange.phase == Exchange::Phase::head ? read_head(connection) : read_body(connection);
+    if (connections_.find(token) == nullptr || connection.state != ConnectionState::http) return;
+    if (!goes_on) break;
+  }
+  Exchange& exchange = *connection.exchange;
+  if (exchange.out.left() > 0) {
+    queue_output(connection);  // Reading goes on when it has been sent.
+  } else if (exchange.close_when_sent) {
+    close(connection, io::CloseMode::orderly, CloseReason::finished);
+  } else if (exchange.phase != Exchange::Phase::awaiting_answer) {
+    start_reading(connection);
+  }
+}
+
+bool Shard::read_head(Connection& connection) {
+  Exchange& exchange = *connection.exchange;
+  if (exchange.input.empty()) return false;
+  const HeadParser::Result result = exchange.parser.parse(exchange.input, exchange.head, config_.head_bytes_max);
+  switch (result.outcome) {
+    case ParseOutcome::need_more:
+      return false;
+    case ParseOutcome::refused:
+      refuse(connection, result.status, result.detail);
+      return false;
+    case ParseOutcome::complete:
+      break;
+  }
+  counters_.requests.add();
+  return on_head(connection, result.consumed);
+}
+
+bool Shard::on_head(Connection& connection, std::size_t consumed) {
+  Exchange& exchange = *connection.exchange;
+  const RequestHead& head = exchange.head;
+  exchange.is_keep_alive = head.keep_alive && !is_draining_;
+  exchange.is_head_request = head.method == Method::head;
+  exchange.head_bytes = consumed;
+  if ((head.method == Method::get || head.method == Method::head) && is_subscribe_path(head.path)) {
+    if (!on_subscribe(connection)) return false;
+    // Its body, if it has one, is nobody's.
+    if (head.is_chunked || head.content_length.value_or(0) > 0) exchange.close_when_sent = exchange.lingers = true;
+    begin_next_request(connection);
+    return true;
+  }
+  if (!head.is_chunked && head.content_length.value_or(0) == 0) {
+    on_request(connection, {});
+    return true;
+  }
+  if (head.content_length.value_or(0) > config_.body_bytes_max) {
+    refuse(connection, 413, "the body is larger than --body-bytes");
+    return false;
+  }
+  exchange.body_left = head.content_length.value_or(0);
+  exchange.phase = Exchange::Phase::body;
+  if (head.is_chunked) {
+    exchange.phase = Exchange::Phase::chunked_body;
+    exchange.body.clear();
+    exchange.chunked.reset();
+    if (shared_.handler != nullptr) {
+      StreamDecision decision = shared_.handler->on_stream(request_of(connection));
+      if (decision.refusal) {
+        decision.refusal->close = true;
+        answer(connection, *decision.refusal);
+        exchange.lingers = true;
+        return false;
+      }
+      if (decision.reader != nullptr) {
+        if (head.expect_continue && exchange.input.size() == consumed) exchange.out.bytes += kContinue;
+        exchange.phase = Exchange::Phase::streamed_body;
+        exchange.reader = std::move(decision.reader);
+        exchange.out.bytes += "HTTP/1.1 200 OK\r\nDate: ";
+        exchange.out.bytes += date();
+        exchange.out.bytes += "\r\nCache-Control: no-store\r\n" + decision.headers;
+        // HTTP/1.0 knows no chunks, but then a chunked request was refused.
+        exchange.out.bytes += "Transfer-Encoding: chunked\r\n\r\n";
+        exchange.input.erase(0, consumed);
+        exchange.head_bytes = 0;
+        wheel_.clear(connection);  // Idle between lines for as long as it likes.
+        return true;
+      }
+    }
+  }
+  wheel_.set(connection, ticks_of_ms(config_.body_timeout_ms));
+  if (head.expect_continue && exchange.input.size() == consumed) exchange.out.bytes += kContinue;
+  return true;
+}
+
+bool Shard::read_body(Connection& connection) {
+  Exchange& exchange = *connection.exchange;
+  if (exchange.phase == Exchange::Phase::body) {
+    if (exchange.input.size() - exchange.head_bytes < exchange.body_left) return false;
+    on_request(connection, std::string_view(exchange.input).substr(exchange.head_bytes, exchange.body_left));
+    return true;
+  }
+  // Chunks: what was consumed is cut out of the input, behind the head that is still needed.
+  std::size_t at = exchange.head_bytes;
+  std::string answers;
+  bool is_complete = false;
+  bool goes_on = true;
+  while (goes_on && !is_complete && at < exchange.input.size()) {
+    const ChunkedDecoder::Step step = exchange.chunked.feed(std::string_view(exchange.input).substr(at));
+    if (step.outcome == ParseOutcome::refused) {
+      if (exchange.phase == Exchange::Phase::streamed_body) {
+        exchange.reader.reset();
+        exchange.close_when_sent = exchange.lingers = true;
+        break;
+      }
+      refuse(connection, 400, step.detail);
+      return false;
+    }
+    at += step.consumed;
+    is_complete = step.outcome == ParseOutcome::complete;
+    if (exchange.phase == Exchange::Phase::streamed_body) {
+      if (!step.data.empty()) goes_on = exchange.reader->on_body(step.data, answers);
+    } else if (exchange.body.size() + step.data.size() > config_.body_bytes_max) {
+      refuse(connection, 413, "the body is larger than --body-bytes");
+      return false;
+    } else {
+      exchange.body += step.data;
+    }
+  }
+  exchange.input.erase(exchange.head_bytes, at - exchange.head_bytes);
+  if (exchange.phase == Exchange::Phase::chunked_body) {
+    if (!is_complete) return false;
+    exchange.body_left = 0;
+    on_request(connection, exchange.body);
+    return true;
+  }
+  if (is_complete) exchange.reader->on_end(answers);
+  append_chunk(exchange.out.bytes, answers);
+  if (!is_complete && goes_on) return false;
+  exchange.out.bytes += "0\r\n\r\n";
+  exchange.reader.reset();
+  exchange.body_left = 0;
+  if (!exchange.is_keep_alive || !goes_on) exchange.close_when_sent = true;
+  if (!goes_on) exchange.lingers = true;
+  begin_next_request(connection);
+  return true;
+}
+
+Request Shard::request_of(Connection& connection) {
+  Exchange& exchange = *connection.exchange;
+  const RequestHead& head = exchange.head;
+  header_views_.clear();
+  for (const Header& header : head.headers) header_views_.push_back(RequestHeader{.name = header.name, .value = header.value});
+  if (exchange.peer.empty()) exchange.peer = io::peer_address(connection.socket.value);
+  return Request{.method = head.method_text,
+                 .path = head.path,
+                 .query = head.query,
+                 .host = head.host,
+                 .headers = header_views_,
+                 .body = {},
+                 .peer = exchange.peer,
+                 .listener = connection.listener,
+                 .is_chunked = head.is_chunked,
+                 .token = ResponseToken{.shard = number_, .index = connection.index, .generation = connection.generation}};
+}
+
+void Shard::on_request(Connection& connection, std::string_view body) {
+  Exchange& exchange = *connection.exchange;
+  if (exchange.phase != Exchange::Phase::head) {
+    // The head's views pointed into an input that may have moved while the body came.
+    exchange.parser.reset();
+    const std::string_view bytes = std::string_view(exchange.input).substr(0, exchange.head_bytes);
+    const HeadParser::Result again = exchange.parser.parse(bytes, exchange.head, config_.head_bytes_max);
+    BROADSIDE_ASSERT(again.outcome == ParseOutcome::complete);
+  }
+  Request request = request_of(connection);
+  request.body = body;
+  exchange.phase = Exchange::Phase::awaiting_answer;
+  wheel_.clear(connection);
+  if (shared_.handler == nullptr) {
+    answer(connection,
+           Response{.status = 404, .content_type = std::string(kProblemContentType), .body = problem_json(404, "no such path")});
+  } else {
+    const Response response = shared_.handler->on_request(request);
+    if (!response.is_deferred) answer(connection, response);
+  }
+  if (exchange.phase == Exchange::Phase::awaiting_answer) {
+    // The request's bytes are done with; the answer comes by message.
+    exchange.input.erase(0, exchange.head_bytes + exchange.body_left);
+    exchange.head_bytes = exchange.body_left = 0;
+    return;
+  }
+  begin_next_request(connection);
+}
+
+void Shard::begin_next_request(Connection& connection) {
+  Exchange& exchange = *connection.exchange;
+  exchange.input.erase(0, exchange.head_bytes + exchange.body_left);
+  exchange.head_bytes = exchange.body_left = 0;
+  exchange.body.clear();
+  exchange.phase = Exchange::Phase::head;
+  exchange.parser.reset();
+  wheel_.set(connection, ticks_of_ms(exchange.input.empty() ? config_.idle_timeout_ms : config_.head_timeout_ms));
+}
+
+void Shard::count_refusal(int status) {
+  switch (status) {
+    case 401:
+    case 403:
+      return counters_.refusals.add(RefusalReason::forbidden);
+    case 404:
+    case 405:
+      return counters_.refusals.add(RefusalReason::not_found);
+    case 408:
+      return counters_.refusals.add(RefusalReason::slow);
+    case 413:
+    case 414:
+    case 431:
+      return counters_.refusals.add(RefusalReason::too_large);
+    case 429:
+    case 503:
+      return counters_.refusals.add(RefusalReason::overloaded);
+    default:
+      if (status >= 400) counters_.refusals.add(RefusalReason::malformed);
+  }
+}
+
+void Shard::answer(Connection& connection, const Response& response) {
+  count_refusal(response.status);
+  write_answer(connection, response);
+}
+
+// Without counting it as a refusal, which the caller has done.
+void Shard::write_answer(Connection& connection, const Response& response) {
+  Exchange& exchange = *connection.exchange;
+  const bool keep_alive = exchange.is_keep_alive && !response.close && !is_draining_;
+  append_response(exchange.out.bytes, response.status, response.headers, response.content_type, response.body, keep_alive,
+                  exchange.is_head_request, date());
+  if (!keep_alive) exchange.close_when_sent = true;
+  exchange.phase = Exchange::Phase::head;
+}
+
+// Refuses a request whose framing is in doubt or whose body nobody wants: the answer, then the close.
+void Shard::refuse(Connection& connection, int status, std::string_view detail) {
+  Exchange& exchange = *connection.exchange;
+  count_refusal(status);
+  std::string headers;
+  if (shared_.handler != nullptr && exchange.phase == Exchange::Phase::head && exchange.head_bytes > 0) {
+    headers = shared_.handler->common_headers(request_of(connection));
+  }
+  append_response(exchange.out.bytes, status, headers, kProblemContentType, problem_json(status, detail), false, false, date());
+  exchange.close_when_sent = exchange.lingers = true;
+  exchange.phase = Exchange::Phase::head;
+}
+
+void Shard::queue_output(Connection& connection) {
+  Exchange& exchange = *connection.exchange;
+  if (exchange.is_out_queued || exchange.is_watching) return;
+  exchange.is_out_queued = true;
+  outputs_.push_back(connection.token());
+}
+
+void Shard::flush_outputs() {
+  while (!outputs_.empty()) {
+    requests_.clear();
+    std::vector<iovec>& ranges = output_ranges_;
+    ranges.clear();
+    flushing_.clear();
+    while (!outputs_.empty() && flushing_.size() < DeliveryBatch::kVisitsMax) {
+      Connection* connection = connections_.find(outputs_.back());
+      outputs_.pop_back();
+      if (connection == nullptr || connection->state != ConnectionState::http) continue;
+      connection->exchange->is_out_queued = false;
+      OwnBytes& out = connection->exchange->out;
+      if (out.left() == 0) continue;
+      flushing_.push_back(connection);
+      ranges.push_back(iovec{.iov_base = out.bytes.data() + out.sent, .iov_len = out.left()});
+    }
+    for (std::size_t i = 0; i < flushing_.size(); ++i) {
+      requests_.push_back(
+          io::SendRequest{.socket = flushing_[i]->socket, .ranges = &ranges[i], .range_count = 1, .bytes = ranges[i].iov_len});
+    }
+    if (requests_.empty()) return;
+    io_->send(requests_);
+    // What is answered next is put on the list anew, and sent in the next round.
+    const std::vector<Connection*> sent = flushing_;
+    for (std::size_t i = 0; i < sent.size(); ++i) {
+      sent[i]->exchange->out.sent += requests_[i].sent;
+      counters_.bytes_sent.add(requests_[i].sent);
+      on_output_sent(*sent[i], requests_[i].status, requests_[i].sent);
+    }
+  }
+}
+
+void Shard::on_output_sent(Connection& connection, io::SendStatus status, std::uint64_t taken) {
+  Exchange& exchange = *connection.exchange;
+  switch (status) {
+    case io::SendStatus::peer_gone:
+      return close(connection, io::CloseMode::reset, CloseReason::peer);
+    case io::SendStatus::failed:
+      return close(connection, io::CloseMode::reset, CloseReason::failed);
+    case io::SendStatus::blocked:
+      if (exchange.out.sent > kOutputBytesMax) {
+        exchange.out.bytes.erase(0, exchange.out.sent);
+        exchange.out.sent = 0;
+      }
+      // Nothing is read until the peer has taken what it asked for. An edge without progress is no progress.
+      if (taken > 0 || !exchange.is_watched) wheel_.set(connection, ticks_of_ms(config_.stall_timeout_ms));
+      if (exchange.is_receiving) return;  // Only while lingering could begin; the timer ends it.
+      exchange.is_watching = true;
+      if (exchange.is_watched) return;
+      exchange.is_watched = true;
+      if (!io_->watch(connection.socket, connection.token())) close(connection, io::CloseMode::reset, CloseReason::failed);
+      return;
+    case io::SendStatus::sent:
+      break;
+  }
+  exchange.out = OwnBytes{};
+  if (exchange.close_when_sent) {
+    if (exchange.lingers) {
+      linger(connection);
+    } else {
+      close(connection, io::CloseMode::orderly, CloseReason::finished);
+    }
+    return;
+  }
+  if (is_draining_ && exchange.phase == Exchange::Phase::head && exchange.input.empty()) {
+    close(connection, io::CloseMode::orderly, CloseReason::drained);
+    return;
+  }
+  if (exchange.phase == Exchange::Phase::streamed_body) {
+    wheel_.clear(connection);
+  } else if (exchange.phase == Exchange::Phase::head) {
+    wheel_.set(connection, ticks_of_ms(exchange.input.empty() ? config_.idle_timeout_ms : config_.head_timeout_ms));
+  }
+  read_input(connection);
+}
+
+void Shard::linger(Connection& connection) {
+  connection.state = ConnectionState::lingering;
+  io_->shutdown_write(connection.socket);
+  wheel_.set(connection, ticks_of_ms(kLingerMs));
+  start_reading(connection);
+}
+
+// Draining: a publisher of endless lines is told that this is all; what it has no answer for it sends again, elsewhere.
+void Shard::end_streamed_body(Connection& connection) {
+  Exchange& exchange = *connection.exchange;
+  exchange.reader.reset();
+  exchange.out.bytes += "0\r\n\r\n";
+  exchange.close_when_sent = exchange.lingers = true;
+  exchange.phase = Exchange::Phase::head;
+  queue_output(connection);
+}
+
+void Shard::on_request_timer(Connection& connection) {
+  Exchange& exchange = *connection.exchange;
+  if (connection.state == ConnectionState::lingering || exchange.is_watching || exchange.out.left() > 0) {
+    const bool is_stalled = exchange.is_watching || exchange.out.left() > 0;
+    close(connection, exchange.is_watching ? io::CloseMode::reset : io::CloseMode::orderly,
+          is_stalled ? CloseReason::stalled : CloseReason::finished);
+    return;
+  }
+  if (exchange.phase == Exchange::Phase::head && !exchange.parser.has_begun()) {
+    close(connection, io::CloseMode::orderly, CloseReason::idle);
+    return;
+  }
+  refuse(connection, 408,
+         exchange.phase == Exchange::Phase::head ? "the request head took too long" : "the request body took too long");
+  queue_output(connection);
+}
+
+}  // namespace broadside

@@ -1,0 +1,265 @@
+// The part of shard.h that concerns one stream: its begin, its own bytes, its heartbeat and its end.
+#include <sys/random.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "base/assert.h"
+#include "engine/shard.h"
+#include "proto/http_response.h"
+#include "proto/json_text.h"
+#include "proto/position.h"
+#include "proto/sse_encoder.h"
+
+namespace broadside {
+namespace {
+
+constexpr std::size_t kOwnBytesMax = 64 << 10;  // Targeted events that wait: one more is refused, 429; a larger one always, 413.
+constexpr std::size_t kIdLineBytesMax = 4 + kPositionTextMax + 1;
+constexpr std::string_view kLastChunk = "0\r\n\r\n";
+
+std::uint64_t precise_wall_clock_ms() {
+  return static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count());
+}
+
+std::string_view reason_text(GapReason reason) {
+  switch (reason) {
+    case GapReason::retention:
+      return "retention";
+    case GapReason::restart:
+      return "restart";
+    case GapReason::unknown_id:
+      return "unknown-id";
+  }
+  return "";
+}
+
+std::string gap_json(std::string_view topic, const Gap& gap) {
+  std::string json = "{\"topic\":";
+  append_json_string(json, topic);
+  json += ",\"from\":";
+  append_json_string(json, gap.from);
+  json += ",\"to\":\"" + to_string(gap.to) + "\",\"lost\":null,\"reason\":\"";
+  json += reason_text(gap.reason);
+  json += "\"}";
+  return json;
+}
+
+}  // namespace
+
+std::uint32_t Shard::jittered_retry_ms() {
+  const std::uint32_t third = std::max(1U, config_.retry_ms / 3);
+  return config_.retry_ms - third + static_cast<std::uint32_t>(prng_.below(2ULL * third + 1));
+}
+
+// 128 random bits that nobody can guess: whoever knows them may be told things. Drawn until they name this shard, so that any
+// shard can tell where the connection is without a table that all share.
+void Shard::make_id(Connection& connection) {
+  do {
+    if (random_used_ == random_.size()) {
+      const ssize_t got = ::getrandom(random_.data(), sizeof random_, 0);
+      BROADSIDE_ASSERT(got == static_cast<ssize_t>(sizeof random_));  // Does not block or fail once the machine is up.
+      random_used_ = 0;
+    }
+    connection.id = random_[random_used_++];
+  } while (shard_of_id(connection.id, shared_.shard_count) != number_);
+}
+
+bool Shard::refuse_full(Connection& connection, const std::string& headers) {
+  counters_.refusals.add(is_draining_ ? RefusalReason::draining : RefusalReason::full);
+  Exchange& exchange = *connection.exchange;
+  const RequestHead& head = exchange.head;
+  const auto accept = head.find("Accept");
+  if (head.method == Method::get && accept && list_has_token(*accept, "text/event-stream")) {
+    // An EventSource never comes back after a 4xx or 5xx; after an end of stream it does.
+    Response response{.headers = headers, .content_type = "text/event-stream", .close = true};
+    response.body = "retry: " + std::to_string(jittered_retry_ms() + config_.retry_ms) + "\n\n";
+    write_answer(connection, response);
+    return true;
+  }
+  const std::string_view detail =
+      is_draining_ ? "the server is shutting down" : "the server has as many subscribers as it may have (--max-connections)";
+  write_answer(connection,
+               Response{.status = 503,
+                        .headers = headers + "Retry-After: " + std::to_string(std::max(1U, config_.retry_ms / 1000)) + "\r\n",
+                        .content_type = std::string(kProblemContentType),
+                        .body = problem_json(503, detail),
+                        .close = true});
+  return true;
+}
+
+bool Shard::on_subscribe(Connection& connection) {
+  const Request request = request_of(connection);
+  const SubscribeDecision decision = shared_.handler != nullptr ? shared_.handler->on_subscribe(request) : SubscribeDecision{};
+  const auto refuse_with = [&](int status, std::string_view detail) {
+    answer(connection, Response{.status = status,
+                                .headers = decision.headers,
+                                .content_type = std::string(kProblemContentType),
+                                .body = problem_json(status, detail)});
+    return true;
+  };
+  if (decision.status != 200) return refuse_with(decision.status, decision.detail);
+  SubscribeRequest wanted;
+  const std::string wrong =
+      read_subscribe_request(connection.exchange->head, config_.topics_per_subscriber_max, precise_wall_clock_ms(), wanted);
+  if (!wrong.empty()) return refuse_with(400, wrong);
+  if (connection.exchange->head.method == Method::head) {
+    answer(
+        connection,
+        Response{.headers = decision.headers + "X-Accel-Buffering: no\r\n", .content_type = "text/event-stream", .close = true});
+    return true;
+  }
+  if (is_draining_ || shared_.subscribers.fetch_add(1, std::memory_order_relaxed) >= shared_.subscribers_max) {
+    if (!is_draining_) shared_.subscribers.fetch_sub(1, std::memory_order_relaxed);
+    return refuse_full(connection, decision.headers);
+  }
+  StartPlan plan = store_.subscribe(number_, wanted.topics, wanted.start);
+  if (plan.is_over) {
+    shared_.subscribers.fetch_sub(1, std::memory_order_relaxed);
+    answer(connection, Response{.status = 204, .headers = decision.headers, .content_type = {}, .body = {}});
+    return true;
+  }
+  begin_stream(connection, wanted, plan, decision.headers);
+  return false;
+}
+
+void Shard::begin_stream(Connection& connection, const SubscribeRequest& request, StartPlan& plan, const std::string& headers) {
+  const bool is_chunked = request.limit != 0 && connection.exchange->head.version_minor == 1;
+  std::string head = std::move(connection.exchange->out.bytes);  // Answers to pipelined requests go first.
+  head.erase(0, connection.exchange->out.sent);
+  head += "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\nX-Accel-Buffering: no\r\nDate: ";
+  head += date();
+  head += is_chunked ? "\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n" : "\r\nConnection: close\r\n";
+  head += headers + "\r\n";
+  connection.exchange.reset();
+  connection.state = ConnectionState::streaming;
+  connection.is_chunked = is_chunked;
+  connection.limit_left = request.limit;
+  connection.follows = request.follows;
+  connection.own = std::make_unique<OwnBytes>();
+  connection.own->bytes = std::move(head);
+  connection.subscription_count = static_cast<std::uint16_t>(plan.views.size());
+  if (plan.views.size() > 1) connection.many = std::make_unique<Subscription[]>(plan.views.size());
+  for (std::size_t i = 0; i < plan.views.size(); ++i) {
+    connection.subscriptions()[i] = Subscription{.view = plan.views[i], .connection = &connection, .cursor = plan.cursors[i]};
+  }
+  make_id(connection);
+  by_id_.insert(connection);
+  counters_.subscribes.add();
+  counters_.subscribers.add();
+  append_start(connection, request, plan);
+  // The phase of the heartbeat comes from the place in the table, not from the time: a reconnect storm must not make a pulse.
+  connection.last_write_tick = connection.begin_tick = wheel_.now();
+  wheel_.set(connection, 1 + static_cast<std::uint32_t>((connection.index * 0x9e3779b1U) % stream_timer_ticks()));
+  add_slots(connection);
+  make_ready(connection);
+  if (!io_->watch(connection.socket, connection.token())) {
+    close(connection, io::CloseMode::reset, CloseReason::failed);
+    return;
+  }
+  if (shared_.use_tables && request.follows && request.limit == 0) connection.socket = io_->to_table(connection.socket);
+}
+
+void Shard::append_start(Connection& connection, const SubscribeRequest& request, const StartPlan& plan) {
+  std::string json = "{\"connection\":\"" + id_text(connection.id) + "\",\"topics\":[";
+  for (std::size_t i = 0; i < request.topics.size(); ++i) {
+    if (i > 0) json += ',';
+    append_json_string(json, request.topics[i]);
+  }
+  json += "]}";
+  std::string events;
+  append_own_event(events, "broadside.open", to_string(plan.open_position), json, jittered_retry_ms());
+  for (const Gap& gap : plan.gaps) {
+    // Only the last gap moves the client on: one that is cut between two of them comes back with the old id, and is told all
+    // again.
+    const Position id = &gap == &plan.gaps.back() ? plan.start_position : plan.open_position;
+    append_own_event(events, "broadside.gap", to_string(id), gap_json(request.topics[gap.topic_index], gap), {});
+    counters_.gaps.add();
+  }
+  append_own(connection, events);
+}
+
+void Shard::append_own(Connection& connection, std::string_view bytes) {
+  if (connection.own == nullptr) connection.own = std::make_unique<OwnBytes>();
+  std::string& out = connection.own->bytes;
+  out.erase(0, connection.own->sent);
+  connection.own->sent = 0;
+  if (!connection.is_chunked) {
+    out += bytes;
+    return;
+  }
+  char size[16];
+  int digits = 0;
+  for (std::size_t left = bytes.size(); left > 0; left >>= 4) size[digits++] = "0123456789abcdef"[left & 15];
+  while (digits > 0) out += size[--digits];
+  out += "\r\n";
+  out += bytes;
+  out += "\r\n";
+}
+
+// The position up to which the connection has been sent everything, once the frame under way is complete.
+Position Shard::sent_position(Connection& connection) {
+  Position sent = published_;
+  for (std::uint32_t i = 0; i < connection.subscription_count; ++i) {
+    Subscription& subscription = connection.subscriptions()[i];
+    if (subscription.has_ended) continue;
+    TopicView& view = *subscription.view;
+    ensure_current(view);
+    view.normalise(subscription.cursor);
+    if (view.is_lost(subscription.cursor) || subscription.cursor >= view.head || view.is_at_end(subscription.cursor)) continue;
+    const Position next = view.position_at(subscription.cursor);
+    const bool is_under_way = connection.partial_bytes > 0 && connection.partial_subscription == i;
+    sent = std::min(sent, is_under_way ? next : next.before());
+  }
+  return sent;
+}
+
+int Shard::send_to(const std::array<std::uint64_t, 2>& id, std::string_view event_body) {
+  Connection* connection = by_id_.find(id);
+  if (connection == nullptr || connection->is_finishing) return 404;
+  const std::size_t waiting = connection->own != nullptr ? connection->own->left() : 0;
+  const std::size_t frame_bytes = kIdLineBytesMax + event_body.size();
+  if (frame_bytes > kOwnBytesMax) return 413;
+  if (waiting + frame_bytes > kOwnBytesMax) return 429;
+  std::string frame;
+  append_id_line(frame, to_string(sent_position(*connection)));
+  frame += event_body;
+  append_own(*connection, frame);
+  if (!connection->is_blocked) make_ready(*connection);
+  return 202;
+}
+
+void Shard::begin_finish(Connection& connection) {
+  if (connection.is_finishing) return;
+  connection.is_finishing = true;
+  if (!connection.is_chunked) return;
+  if (connection.own == nullptr) connection.own = std::make_unique<OwnBytes>();
+  connection.own->bytes += kLastChunk;
+}
+
+void Shard::give_notice_of_drain(Connection& connection) {
+  append_own(connection, "retry: " + std::to_string(jittered_retry_ms()) + "\n\n");
+  begin_finish(connection);
+}
+
+std::uint32_t Shard::stream_timer_ticks() const {
+  // Looked at twice per heartbeat and silent for one half or more: never longer silent than one heartbeat.
+  return config_.heartbeat_ms == 0 ? 600 : ticks_of_ms(config_.heartbeat_ms / 2);
+}
+
+void Shard::on_stream_timer(Connection& connection) {
+  if (connection.is_blocked) {
+    if (wheel_.now() - connection.blocked_tick >= ticks_of_ms(config_.stall_timeout_ms)) {
+      close(connection, io::CloseMode::reset, CloseReason::stalled);
+      return;
+    }
+    wheel_.set(connection, ticks_of_ms(config_.stall_timeout_ms) - (wheel_.now() - connection.blocked_tick));
+    return;
+  }
+  wheel_.set(connection, stream_timer_ticks());
+  if (config_.heartbeat_ms == 0 || wheel_.now() - connection.last_write_tick < stream_timer_ticks()) return;
+  heartbeats_.push_back(connection.token());
+}
+
+}  // namespace broadside

@@ -1,0 +1,513 @@
+#include "engine/topic_store.h"
+
+#include <algorithm>
+
+#include "base/units.h"
+#include "proto/json_text.h"
+#include "proto/position.h"
+#include "proto/sse_encoder.h"
+#include "proto/topic_name.h"
+
+namespace broadside {
+namespace {
+
+constexpr std::size_t kKeptMax = 4096;  // Unsent segments looked at for one publish, so that the lock stays short.
+// What an ended topic costs: the topic, which has to stay, and its name twice.
+std::uint64_t ended_cost(std::string_view name) {
+  return sizeof(Topic) + sizeof(std::pair<Position, std::string>) + 2 * name.size();
+}
+
+constexpr std::size_t kTickSegmentsMax = 4096;  // The same for a tick.
+
+}  // namespace
+
+TopicStore::TopicStore(const Config& config, std::uint32_t shard_count, std::uint64_t history_memory, ShardWaker& waker)
+    : retention_{.events_max = config.history_events, .bytes_max = config.history_bytes, .age_max_ms = config.history_age_ms},
+      event_bytes_max_(config.event_bytes_max),
+      backlog_bytes_(std::max(config.backlog_bytes, config.history_bytes)),
+      history_memory_(history_memory),
+      ended_age_ms_(config.ended_age_ms),
+      shard_count_(shard_count),
+      waker_(waker),
+      dirty_(shard_count, nullptr),
+      start_(Position::of(wall_clock_ms(), 0)),
+      last_(start_),
+      vanished_floor_(start_) {
+  published_.store(start_.packed, std::memory_order_release);
+  counts_.history_bytes_max = history_memory;
+}
+
+TopicStore::~TopicStore() {
+  for (auto& [name, topic] : topics_) {
+    BROADSIDE_ASSERT(topic->view_count == 0);
+    for (Segment* segment = topic->log.first_segment(); segment != nullptr;) {
+      Segment* next = segment->next;
+      segment->release();
+      segment = next;
+    }
+  }
+}
+
+Topic* TopicStore::find(std::string_view name) const {
+  const auto found = topics_.find(name);
+  return found == topics_.end() ? nullptr : found->second.get();
+}
+
+Topic* TopicStore::find_or_make(std::string_view name) {
+  if (Topic* topic = find(name)) return topic;
+  auto owned = std::make_unique<Topic>(name);
+  Topic* topic = owned.get();
+  // A topic of this name may have been here before: nothing is known of it up to there.
+  topic->log.raise_floor(vanished_floor_);
+  topics_.emplace(std::string_view(topic->name), std::move(owned));
+  by_name_.insert(topic);
+  return topic;
+}
+
+void TopicStore::delete_if_idle(Topic* topic) {
+  if (topic->view_count != 0 || topic->is_ended || topic->log.first_segment() != nullptr || topic->is_overdue) return;
+  vanished_floor_ = std::max(vanished_floor_, topic->log.floor());
+  by_name_.erase(topic);
+  topics_.erase(topics_.find(topic->name));
+}
+
+Position TopicStore::next_position() {
+  const Position now = Position::of(wall_clock_ms(), 0);
+  last_ = now > last_ ? now : last_.after();
+  return last_;
+}
+
+void TopicStore::link_newest(Segment* segment) {
+  if (newest_ == segment) return;
+  unlink(segment);
+  segment->older = newest_;
+  if (newest_ != nullptr) newest_->newer = segment;
+  newest_ = segment;
+  if (oldest_ == nullptr) oldest_ = segment;
+}
+
+void TopicStore::unlink(Segment* segment) {
+  if (segment->older != nullptr) segment->older->newer = segment->newer;
+  if (segment->newer != nullptr) segment->newer->older = segment->older;
+  if (oldest_ == segment) oldest_ = segment->newer;
+  if (newest_ == segment) newest_ = segment->older;
+  segment->older = nullptr;
+  segment->newer = nullptr;
+}
+
+bool TopicStore::is_passed(const Topic& topic, Position position) const {
+  if (topic.view_count == 0) return true;
+  for (std::uint32_t shard = 0; shard < shard_count_; ++shard) {
+    const TopicView* view = topic.views[shard];
+    if (view != nullptr && view->lap_position.load(std::memory_order_relaxed) < position.packed) return false;
+  }
+  return true;
+}
+
+void TopicStore::mark_dirty(Topic* topic) {
+  if (topic->view_count == 0) return;
+  for (std::uint32_t shard = 0; shard < shard_count_; ++shard) {
+    TopicView* view = topic->views[shard];
+    if (view == nullptr || view->is_dirty) continue;
+    view->is_dirty = true;
+    if (dirty_[shard] == nullptr) to_wake_[shard / 64] |= std::uint64_t{1} << (shard % 64);
+    view->next_dirty = dirty_[shard];
+    dirty_[shard] = view;
+  }
+}
+
+TopicStore::WakeSet TopicStore::take_wakes() {
+  const WakeSet wakes = to_wake_;
+  to_wake_ = {};
+  return wakes;
+}
+
+void TopicStore::wake(const WakeSet& shards) {
+  for (std::uint32_t shard = 0; shard < shard_count_; ++shard) {
+    if ((shards[shard / 64] >> (shard % 64) & 1) != 0) waker_.wake_shard(shard);
+  }
+}
+
+void TopicStore::drop_first(Topic* topic) {
+  Segment* segment = topic->log.take_first();
+  unlink(segment);
+  memory_ -= Segment::allocation_bytes(segment->payload_bytes());
+  segment->release();
+  mark_dirty(topic);  // So that the shards let go of it as well.
+}
+
+void TopicStore::release_passed(Topic* topic, bool with_last) {
+  Log& log = topic->log;
+  while (log.is_first_forgotten()) {
+    Segment* segment = log.first_segment();
+    // The last segment has room for what comes next: freeing it for every event of a topic without history would be dear.
+    if (segment == log.last_segment() && !with_last) return;
+    if (!is_passed(*topic, segment->last_position())) {
+      if (log.frame_bytes() <= backlog_bytes_) {
+        if (!topic->is_overdue) overdue_.push_back(topic);
+        topic->is_overdue = true;
+        return;
+      }
+      counts_.backlog_overruns += segment->frames();
+    }
+    drop_first(topic);
+  }
+}
+
+bool TopicStore::make_room(std::uint64_t bytes, const Topic* keep) {
+  if (memory_ + bytes <= history_memory_) return true;
+  Segment* segment = oldest_;
+  std::size_t kept = 0;
+  while (kept < kKeptMax && segment != nullptr && memory_ + bytes > history_memory_) {
+    Topic* topic = segment->topic;
+    Segment* next = segment->newer;
+    // Within a log the order is that of the list, so an older segment that had to stay blocks only its own topic.
+    const bool is_first = segment == topic->log.first_segment();
+    if (is_first) topic->log.forget_segment(*segment);
+    if (is_first && is_passed(*topic, segment->last_position())) {
+      drop_first(topic);
+      if (topic != keep) delete_if_idle(topic);
+    } else {
+      ++kept;
+    }
+    segment = next;
+  }
+  return memory_ + bytes <= history_memory_;
+}
+
+std::size_t TopicStore::frame_bytes_of(std::size_t own_id_bytes, std::size_t body_bytes) {
+  return 4 + (own_id_bytes == 0 ? kPositionTextMax : own_id_bytes) + 1 + body_bytes;
+}
+
+std::uint64_t TopicStore::cost_of(std::span<const BatchEntry> batch, std::span<const std::size_t> ends) const {
+  const auto bytes_of = [&](std::size_t i) {
+    return frame_bytes_of(batch[i].event.id.size(), ends[i] - (i == 0 ? 0 : ends[i - 1]));
+  };
+  if (batch.size() == 1) {
+    const Topic* topic = find(batch[0].topic);
+    return topic != nullptr ? topic->log.reserve_cost(bytes_of(0)) : Log().reserve_cost(bytes_of(0));
+  }
+  std::unordered_map<std::string_view, Log::Room> rooms;
+  std::uint64_t cost = 0;
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    const auto [at, is_new] = rooms.try_emplace(batch[i].topic);
+    const Topic* topic = is_new ? find(batch[i].topic) : nullptr;
+    if (topic != nullptr) at->second = topic->log.room();
+    cost += Log::reserve_cost(at->second, bytes_of(i));
+  }
+  return cost;
+}
+
+// Names are kept within a sixteenth of the history memory, so that ending topics cannot push the history out; what is more is
+// forgotten before its age, the oldest first.
+void TopicStore::remember_ended(Position position, std::string_view name) {
+  const std::uint64_t cost = ended_cost(name);
+  while (ended_next_ < ended_.size() && ended_memory_ + cost > history_memory_ / 16) forget_oldest_ended();
+  ended_.emplace_back(position, std::string(name));
+  ended_memory_ += cost;
+  memory_ += cost;
+}
+
+void TopicStore::forget_oldest_ended() {
+  const Position position = ended_[ended_next_].first;
+  const std::string name = std::move(ended_[ended_next_++].second);
+  ended_memory_ -= ended_cost(name);
+  memory_ -= ended_cost(name);
+  Topic* topic = find(name);
+  if (topic != nullptr && topic->is_ended && topic->end_position == position) {
+    topic->is_ended = false;
+    mark_dirty(topic);
+    delete_if_idle(topic);
+  }
+  if (ended_next_ > 1024 && ended_next_ * 2 > ended_.size()) {
+    ended_.erase(ended_.begin(), ended_.begin() + static_cast<std::ptrdiff_t>(ended_next_));
+    ended_next_ = 0;
+  }
+}
+
+bool TopicStore::append(Topic* topic, std::string_view own_id, std::string_view body, bool is_end, Nanos now, Published& out) {
+  char id_line[4 + 256 + 1];
+  std::size_t id_bytes = 0;
+  // The position is taken only when the frame is sure to be written, so reserve for the longest id line first.
+  const std::size_t frame_bytes = frame_bytes_of(own_id.size(), body.size());
+  Segment* made = nullptr;
+  if (!topic->log.reserve(topic, frame_bytes, made)) return false;
+  if (made != nullptr) memory_ += Segment::allocation_bytes(made->payload_bytes());
+  const Position position = next_position();
+  id_line[0] = 'i', id_line[1] = 'd', id_line[2] = ':', id_line[3] = ' ';
+  id_bytes = 4;
+  if (own_id.empty()) {
+    id_bytes += format_position(position, id_line + 4);
+  } else {
+    own_id.copy(id_line + 4, own_id.size());
+    id_bytes += own_id.size();
+  }
+  id_line[id_bytes++] = '\n';
+  topic->log.append(position, std::string_view(id_line, id_bytes), body, own_id, stamp_of(now));
+  if (is_end) topic->log.mark_ended();
+  topic->is_ended = is_end;
+  if (is_end) topic->end_position = position;
+  link_newest(topic->log.last_segment());
+  out = Published{.position = position, .subscribers = subscribers_of(*topic, shard_count_), .is_duplicate = false};
+  ++(is_end ? counts_.ends : counts_.publishes);
+  if (!is_end) topic->rate.add(now);
+  topic->log.forget(retention_, position.milliseconds());
+  release_passed(topic, topic->view_count == 0);
+  mark_dirty(topic);
+  return true;
+}
+
+std::uint64_t TopicStore::subscribers_of(const Topic& topic, std::uint32_t shard_count) {
+  if (topic.view_count == 0) return 0;
+  std::uint64_t sum = 0;
+  for (std::uint32_t shard = 0; shard < shard_count; ++shard) {
+    if (const TopicView* view = topic.views[shard]) sum += view->subscribers.load(std::memory_order_relaxed);
+  }
+  return sum;
+}
+
+Result<Done> TopicStore::publish_batch(std::span<const BatchEntry> batch, std::vector<Published>& out, std::size_t* bad_index) {
+  // One buffer for all bodies: what is made before the lock is the bytes, all but the id line.
+  std::string bodies;
+  std::vector<std::size_t> ends;
+  ends.reserve(batch.size());
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    if (bad_index != nullptr) *bad_index = i;
+    if (!is_valid_topic(batch[i].topic))
+      return Error{Error::Code::invalid_argument, "a topic is 1 to 255 bytes of UTF-8 without control characters"};
+    const EventRefusal refusal = check_event(batch[i].event, event_bytes_max_);
+    if (refusal != EventRefusal::none) {
+      return Error{refusal == EventRefusal::data_too_large ? Error::Code::too_large : Error::Code::invalid_argument,
+                   explain(refusal)};
+    }
+    append_event_body(bodies, batch[i].event);
+    ends.push_back(bodies.size());
+  }
+  const std::uint64_t need = bodies.size() + batch.size() * (sizeof(FrameEntry) + 300);
+  if (need > backlog_bytes_) return Error{Error::Code::too_large, "larger than --backlog-bytes"};
+  out.clear();
+  out.reserve(batch.size());
+  WakeSet wakes{};
+  // Before the lock: waiting for it is a part of what the publisher sees, and the lock stays short.
+  const Nanos now = monotonic_now();
+  {
+    const std::lock_guard lock(mutex_);
+    // What makes room may take the very segment that had some: then the batch costs more than before, and more has to go.
+    bool has_room = false;
+    for (bool goes_on = true; goes_on && !has_room;) {
+      const std::uint64_t cost = cost_of(batch, ends);
+      has_room = memory_ + cost <= history_memory_;
+      if (!has_room) goes_on = make_room(cost, nullptr);
+    }
+    if (!has_room) {
+      counts_.publishes_refused += batch.size();
+      return Error{Error::Code::out_of_memory, "the memory for logs (--history-memory) is full of events not yet sent"};
+    }
+    std::size_t begin = 0;
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      const std::string_view body = std::string_view(bodies).substr(begin, ends[i] - begin);
+      begin = ends[i];
+      Topic* topic = find_or_make(batch[i].topic);
+      Published published;
+      if (!batch[i].event.id.empty() && topic->log.find_id(batch[i].event.id, published.position)) {
+        published.subscribers = subscribers_of(*topic, shard_count_);
+        published.is_duplicate = true;
+        ++counts_.publishes_duplicate;
+      } else if (!append(topic, batch[i].event.id, body, false, now, published)) {
+        if (bad_index != nullptr) *bad_index = i;
+        return Error{Error::Code::out_of_memory, "the system has no memory"};
+      }
+      out.push_back(published);
+      delete_if_idle(topic);
+    }
+    published_.store(last_.packed, std::memory_order_release);
+    wakes = take_wakes();
+  }
+  wake(wakes);
+  return Done{};
+}
+
+Result<Published> TopicStore::end(std::string_view name, bool* existed) {
+  std::string body = "event: broadside.end\ndata: {\"topic\":";
+  append_json_string(body, name);
+  body += "}\n\n";
+  Published published;
+  WakeSet wakes{};
+  {
+    const std::lock_guard lock(mutex_);
+    Topic* topic = find(name);
+    *existed = topic != nullptr;
+    if (topic == nullptr) return published;
+    if (topic->is_ended) {
+      published.position = topic->end_position;
+      published.is_duplicate = true;
+      return published;
+    }
+    // Where the frame would fit into the last segment, that one may be what has to go.
+    const std::size_t frame_bytes = frame_bytes_of(0, body.size());
+    Log::Room none{.left_bytes = 0, .payload_bytes = topic->log.room().payload_bytes};
+    const std::uint64_t cost = topic->log.reserve_cost(frame_bytes) + ended_cost(name);
+    const bool has_room =
+        memory_ + cost <= history_memory_ || make_room(Log::reserve_cost(none, frame_bytes) + ended_cost(name), topic);
+    if (!has_room || !append(topic, {}, body, true, monotonic_now(), published)) {
+      return Error{Error::Code::out_of_memory, "the memory for logs (--history-memory) is full of events not yet sent"};
+    }
+    remember_ended(published.position, name);
+    published_.store(last_.packed, std::memory_order_release);
+    wakes = take_wakes();
+  }
+  wake(wakes);
+  return published;
+}
+
+TurnStart TopicStore::begin_turn(std::uint32_t shard) {
+  const std::lock_guard lock(mutex_);
+  const TurnStart start{.published = last_, .dirty = dirty_[shard]};
+  // A view is dirty exactly while it is on the store's list: else the next publish would put it on a second time.
+  for (TopicView* view = dirty_[shard]; view != nullptr; view = view->next_dirty) {
+    view->is_dirty = false;
+    view->next_taken = view->next_dirty;
+  }
+  dirty_[shard] = nullptr;
+  return start;
+}
+
+bool TopicStore::refresh(TopicView& view, Position published) {
+  std::vector<Segment*> dropped;
+  bool has_more = false;
+  {
+    const std::lock_guard lock(mutex_);
+    const Log& log = view.topic->log;
+    std::size_t gone = 0;
+    while (gone < view.held.size() && view.held[gone].segment->sequence() < log.first_sequence()) {
+      dropped.push_back(view.held[gone++].segment);
+    }
+    view.held.erase(view.held.begin(), view.held.begin() + static_cast<std::ptrdiff_t>(gone));
+    view.first_sequence = log.first_sequence();
+    view.dropped_frames = log.taken_frames();
+    // What was the last one may have grown, and others may have come behind it.
+    if (!view.held.empty()) {
+      HeldSegment& last = view.held.back();
+      last.frames = last.segment->frames();
+      last.ends_topic = last.segment->ends_topic;
+    }
+    Segment* segment = view.held.empty() ? log.first_segment() : view.held.back().segment->next;
+    for (; segment != nullptr; segment = segment->next) {
+      segment->retain();
+      view.held.push_back(HeldSegment{.segment = segment, .frames = segment->frames(), .ends_topic = segment->ends_topic});
+    }
+    view.is_ended = view.topic->is_ended;
+    has_more = log.newest() > published;
+  }
+  for (Segment* segment : dropped) segment->release();
+  // The head: behind the newest frame that this turn may send. What came after its begin waits for the next one.
+  view.head = Cursor{.segment = view.first_sequence, .frame = 0};
+  for (std::size_t i = view.held.size(); i-- > 0;) {
+    const HeldSegment& at = view.held[i];
+    std::uint32_t frames = at.frames;
+    while (frames > 0 && at.segment->entry(frames - 1).position > published) --frames;
+    view.head = Cursor{.segment = at.segment->sequence(), .frame = frames};
+    if (frames > 0) {
+      view.head_position = at.segment->entry(frames - 1).position;
+      break;
+    }
+  }
+  return has_more;
+}
+
+void TopicStore::tick() {
+  WakeSet wakes{};
+  {
+    const std::lock_guard lock(mutex_);
+    const std::uint64_t now = wall_clock_ms();
+    std::vector<Topic*> overdue;
+    overdue.swap(overdue_);
+    for (Topic* topic : overdue) {
+      topic->is_overdue = false;
+      release_passed(topic, topic->view_count == 0);
+      delete_if_idle(topic);
+    }
+    // The list is in order of last frames, and all topics have the same age bound: the old ones are at its begin.
+    Segment* segment = oldest_;
+    for (std::size_t i = 0; i < kTickSegmentsMax && segment != nullptr; ++i) {
+      if (segment->last_position().milliseconds() + retention_.age_max_ms > now) break;
+      Topic* topic = segment->topic;
+      segment = segment->newer;
+      topic->log.forget(retention_, now);
+      // Its other segments are behind in the list; release_passed() may free some of them.
+      while (segment != nullptr && segment->topic == topic) segment = segment->newer;
+      release_passed(topic, true);
+      delete_if_idle(topic);
+    }
+    while (ended_next_ < ended_.size() && ended_[ended_next_].first.milliseconds() + ended_age_ms_ <= now) forget_oldest_ended();
+    wakes = take_wakes();
+  }
+  wake(wakes);
+}
+
+LogStats TopicStore::stats() const {
+  const std::lock_guard lock(mutex_);
+  LogStats stats = counts_;
+  stats.topics = topics_.size();
+  stats.history_bytes = memory_;
+  stats.published = last_;
+  return stats;
+}
+
+void TopicStore::fill_info(const Topic& topic, Nanos now, TopicInfo& out) const {
+  out = TopicInfo{.name = topic.name,
+                  .subscribers = subscribers_of(topic, shard_count_),
+                  .events = topic.log.events(),
+                  .bytes = topic.log.event_bytes(),
+                  .newest = topic.log.newest(),
+                  .is_ended = topic.is_ended,
+                  .rate = topic.rate.at(now)};
+}
+
+bool TopicStore::topic_info(std::string_view name, TopicInfo& out) const {
+  const Nanos now = monotonic_now();
+  const std::lock_guard lock(mutex_);
+  const Topic* topic = find(name);
+  if (topic == nullptr) return false;
+  fill_info(*topic, now, out);
+  return true;
+}
+
+std::vector<TopicInfo> TopicStore::topics(std::size_t count, std::string_view after) const {
+  std::vector<TopicInfo> infos;
+  const Nanos now = monotonic_now();
+  std::string last(after);
+  bool is_over = false;
+  while (!is_over && infos.size() < count) {
+    // A hundred at a time: publishers wait for the lock.
+    const std::lock_guard lock(mutex_);
+    auto it = by_name_.upper_bound(std::string_view(last));
+    for (std::size_t left = 100; left > 0 && infos.size() < count && it != by_name_.end(); --left, ++it)
+      fill_info(**it, now, infos.emplace_back());
+    is_over = it == by_name_.end();
+    if (!infos.empty()) last = infos.back().name;
+  }
+  return infos;
+}
+
+bool TopicStore::list_top_topics(TopicOrder order, std::size_t count, std::string& after, TopList<TopicInfo>& top) const {
+  const Nanos now = monotonic_now();
+  const std::lock_guard lock(mutex_);
+  auto it = by_name_.upper_bound(std::string_view(after));
+  const Topic* last = nullptr;
+  for (; count > 0 && it != by_name_.end(); --count, ++it) {
+    last = *it;
+    // A thousandth of an event a second is as fine as it is shown.
+    const std::uint64_t value =
+        order == TopicOrder::rate ? static_cast<std::uint64_t>(last->rate.at(now) * 1000) : subscribers_of(*last, shard_count_);
+    const TopKey key{value, 0};
+    if (!top.takes(key)) continue;
+    TopicInfo info;
+    fill_info(*last, now, info);
+    top.add(key, std::move(info));
+  }
+  if (last != nullptr) after = last->name;
+  return it == by_name_.end();
+}
+
+}  // namespace broadside
