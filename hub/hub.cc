@@ -1,0 +1,198 @@
+// See hub.h.
+#include "hub/hub.h"
+
+#include <exception>
+#include <utility>
+
+#include "base/assert.h"
+#include "hub/answer.h"
+#include "hub/metrics.h"
+#include "hub/page.h"
+#include "hub/request_body.h"
+#include "hub/status_route.h"
+#include "proto/json_text.h"
+#include "proto/topic_name.h"
+
+namespace broadside::hub {
+namespace {
+
+// The page is one file with its own script and style, and speaks to this server alone.
+constexpr const char* kPageHeaders =
+    "Content-Security-Policy: default-src 'self' 'unsafe-inline'; img-src 'self' data:; base-uri 'none'; frame-ancestors "
+    "'none'\r\n"
+    "X-Content-Type-Options: nosniff\r\n"
+    "Referrer-Policy: no-referrer\r\n";
+
+std::vector<Listener> listeners_of(const std::vector<std::string>& listen) {
+  std::vector<Listener> listeners;
+  listeners.reserve(listen.size());
+  for (const std::string& address : listen) listeners.push_back(listener_of(address));
+  return listeners;
+}
+
+Response not_found(std::string_view what) { return problem(404, what); }
+
+Response topic_invalid() { return problem(400, "a topic is 1 to 255 bytes of UTF-8 without control characters"); }
+
+}  // namespace
+
+Hub::Hub(const HubOptions& options)
+    : cors_(options.cors_origins),
+      guard_(listeners_of(options.listen), options.anonymous_publish, cors_),
+      event_bytes_max_(options.event_bytes_max),
+      is_diagnostic_echo_(options.is_diagnostic_echo),
+      access_log_(options.access_log) {}
+
+void Hub::attach(Engine& engine) {
+  BROADSIDE_ASSERT(engine_ == nullptr);
+  engine_ = &engine;
+  started_ms_ = engine.stats().monotonic_ms;
+}
+
+Response Hub::health() const { return health_response(engine_->stats(), started_ms_); }
+
+Result<Done> Hub::publish_batch(std::span<const BatchEntry> batch, std::vector<Published>& out, std::size_t* bad_index) {
+  return engine_->publish_batch(batch, out, bad_index);
+}
+
+Response Hub::on_request(const Request& request) noexcept {
+  BROADSIDE_ASSERT(engine_ != nullptr);
+  // What can be thrown is std::bad_alloc.
+  try {
+    Response response = answer(request);
+    response.headers += common_headers(request);
+    if (access_log_ != nullptr) log_access(request, response.status);
+    return response;
+  } catch (const std::exception&) {
+    return {.status = 503, .headers = {}, .content_type = {}, .body = {}, .close = true};
+  }
+}
+
+SubscribeDecision Hub::on_subscribe(const Request& request) noexcept {
+  try {
+    if (access_log_ != nullptr) log_access(request, 200);
+    return {.status = 200, .headers = cors_.headers_for(request.header("Origin")), .detail = {}};
+  } catch (const std::exception&) {
+    return {.status = 503, .headers = {}, .detail = {}};
+  }
+}
+
+std::string Hub::common_headers(const Request& request) noexcept {
+  try {
+    return cors_.headers_for(request.header("Origin"));
+  } catch (const std::exception&) {
+    return {};
+  }
+}
+
+Response Hub::answer(const Request& request) {
+  const Route route = route_of(request.path);
+  if (route.resource == Resource::bad_escape) return problem(400, "bad percent escape in the path");
+  if (route.resource == Resource::unknown) return not_found("there is nothing at this path");
+  if (request.method == "OPTIONS") return answer_options(request, route);
+  // `*` has no method but OPTIONS; the wire refuses it with others.
+  if (route.resource == Resource::server) return problem(400, "`*` is for OPTIONS alone");
+  const bool has_topic = route.resource == Resource::topic_log || route.resource == Resource::topic;
+  const std::string_view allowed = allowed_methods(route.resource, is_diagnostic_echo_);
+  // No name in the list is a part of another one.
+  if (allowed.find(request.method) == std::string_view::npos) {
+    return problem(405, std::string(request.method) + " is not for this path; allowed: " + std::string(allowed),
+                   "Allow: " + std::string(allowed) + "\r\n");
+  }
+  if (has_topic && !is_valid_topic(route.name)) return topic_invalid();
+  if (request.method == "POST") return answer_post(request, route);
+  if (request.method == "DELETE") return end_topic(request, route.name);
+  return answer_get(request, route);
+}
+
+Response Hub::answer_get(const Request& request, const Route& route) {
+  switch (route.resource) {
+    case Resource::page:
+      return {
+          .status = 200, .headers = kPageHeaders, .content_type = "text/html; charset=utf-8", .body = std::string(page_html())};
+    case Resource::topics:
+      return list_topics(request);
+    case Resource::connections:
+      return list_connections(request);
+    case Resource::topic: {
+      TopicInfo topic;
+      if (!engine_->topic_info(route.name, topic)) return not_found("there is no such topic");
+      return json_answer(topic_json(topic));
+    }
+    case Resource::healthz:
+      return health();
+    case Resource::readyz:
+      return readiness_response(engine_->stats());
+    case Resource::metrics: {
+      const MetricsFormat format = metrics_format_of(request.header("Accept"));
+      return {.status = 200,
+              .headers = "Vary: Accept\r\n",
+              .content_type = content_type_of(format),
+              .body = metrics_text(engine_->stats(), format)};
+    }
+    case Resource::events:
+    case Resource::topic_log:
+    case Resource::connection:
+    case Resource::server:
+    case Resource::unknown:
+    case Resource::bad_escape:
+      break;
+  }
+  // Subscriptions are answered by the engine, and allowed_methods() has kept out the others.
+  return not_found("there is nothing to GET at this path");
+}
+
+Response Hub::answer_post(const Request& request, const Route& route) {
+  // Before the type: whether the bytes are what they seem cannot be told.
+  if (route.resource != Resource::page && is_body_encoded(request)) {
+    return problem(415, "a body with Content-Encoding is not read; send it as it is", "Accept-Encoding: identity\r\n");
+  }
+  switch (route.resource) {
+    case Resource::page:
+      return {.status = 200, .headers = {}, .content_type = "application/octet-stream", .body = std::string(request.body)};
+    case Resource::events:
+      if (is_body_ndjson(request)) return publish_lines(request, {});
+      return problem(415, "POST /events takes application/x-ndjson, a line an event; any other type goes to /events/{topic}",
+                     "Accept-Post: application/x-ndjson\r\n");
+    case Resource::topic_log:
+      return is_body_ndjson(request) ? publish_lines(request, route.name) : publish_raw(request, route.name);
+    case Resource::connection:
+      return send_to_connection(request, route.name);
+    case Resource::topics:
+    case Resource::connections:
+    case Resource::topic:
+    case Resource::healthz:
+    case Resource::readyz:
+    case Resource::metrics:
+    case Resource::server:
+    case Resource::unknown:
+    case Resource::bad_escape:
+      break;
+  }
+  return not_found("there is nothing to POST to at this path");
+}
+
+Response Hub::answer_options(const Request& request, const Route& route) const {
+  Response response{.status = 204, .headers = {}, .content_type = {}, .body = {}};
+  response.headers = "Allow: " + std::string(allowed_methods(route.resource, is_diagnostic_echo_)) + "\r\n";
+  const std::string_view origin = request.header("Origin");
+  const bool is_preflight = origin.data() != nullptr && request.header("Access-Control-Request-Method").data() != nullptr;
+  if (is_preflight) response.headers += cors_.preflight_headers_for(origin);
+  return response;
+}
+
+void Hub::log_access(const Request& request, int status) const {
+  std::string line(request.peer);
+  line += ' ';
+  line += request.method;
+  line += ' ';
+  line += request.path;
+  if (!request.query.empty()) {
+    line += '?';
+    line += request.query;
+  }
+  line += ' ' + std::to_string(status);
+  access_log_->log(LogLevel::info, line);
+}
+
+}  // namespace broadside::hub

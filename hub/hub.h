@@ -1,0 +1,74 @@
+// The product around the engine: answers every request that is no subscription, and decides what subscriptions carry (CORS).
+// Called on the shards' threads; immutable after attach().
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "broadside/config.h"
+#include "broadside/engine.h"
+#include "broadside/handler.h"
+#include "hub/cors.h"
+#include "hub/ndjson_publish.h"
+#include "hub/publish_guard.h"
+#include "hub/route.h"
+
+namespace broadside::hub {
+
+struct HubOptions {
+  std::vector<std::string> listen;             // As Config::listen.
+  std::vector<std::string> cors_origins;       // Each without a Cors::origin_problem().
+  std::vector<std::string> anonymous_publish;  // Patterns of topics that anybody may publish to.
+  std::uint64_t event_bytes_max = 256 << 10;   // As Config::event_bytes_max.
+  bool is_diagnostic_echo = false;             // POST / answers with its body.
+  LogSink* access_log = nullptr;               // A line for each request; outlives the hub.
+};
+
+class Hub final : public RequestHandler, private BatchPublisher {
+ public:
+  explicit Hub(const HubOptions& options);
+
+  // Requires: called once, before the engine is started. The engine does not move afterwards.
+  void attach(Engine& engine);
+  // Whether every shard makes progress: what GET /healthz answers.
+  [[nodiscard]] Response health() const;
+
+  Response on_request(const Request& request) noexcept override;
+  StreamDecision on_stream(const Request& request) noexcept override;
+  SubscribeDecision on_subscribe(const Request& request) noexcept override;
+  std::string common_headers(const Request& request) noexcept override;
+
+ private:
+  Result<Done> publish_batch(std::span<const BatchEntry> batch, std::vector<Published>& out, std::size_t* bad_index) override;
+
+  Response answer(const Request& request);
+  Response answer_get(const Request& request, const Route& route);
+  Response answer_post(const Request& request, const Route& route);
+  Response answer_options(const Request& request, const Route& route) const;
+
+  // hub/listing_route.cc
+  Response list_topics(const Request& request);
+  Response list_connections(const Request& request);
+
+  // hub/publish_route.cc
+  Response publish_raw(const Request& request, const std::string& topic);
+  Response publish_lines(const Request& request, const std::string& path_topic);
+  Response end_topic(const Request& request, const std::string& topic);
+  Response send_to_connection(const Request& request, const std::string& connection);
+  [[nodiscard]] NdjsonTarget ndjson_target(const Request& request, const std::string& path_topic);
+
+  void log_access(const Request& request, int status) const;
+
+  Cors cors_;
+  PublishGuard guard_;
+  std::uint64_t event_bytes_max_;
+  bool is_diagnostic_echo_;
+  LogSink* access_log_;
+  Engine* engine_ = nullptr;
+  std::uint64_t started_ms_ = 0;  // Of attach(), on the clock of Stats::monotonic_ms.
+};
+
+}  // namespace broadside::hub

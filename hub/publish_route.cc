@@ -1,0 +1,86 @@
+// The routes that change something: publish, end a topic, send to one connection; and the endless NDJSON body.
+#include <exception>
+#include <memory>
+#include <utility>
+
+#include "hub/answer.h"
+#include "hub/hub.h"
+#include "hub/publish_parameters.h"
+#include "hub/request_body.h"
+#include "proto/limits.h"
+#include "proto/sse_encoder.h"
+#include "proto/topic_name.h"
+
+namespace broadside::hub {
+
+Response Hub::publish_raw(const Request& request, const std::string& topic) {
+  if (const std::string refusal = guard_.right_of(request).refusal(topic); !refusal.empty()) return problem(403, refusal);
+  PublishParameters parameters;
+  if (const std::string wrong = parse_publish_parameters(request.query, parameters); !wrong.empty()) return problem(400, wrong);
+  const Result<Published> published = engine_->publish(topic, parameters.event(request.body));
+  if (!published) return problem_of(published.error());
+  return json_answer(published_json(published.value(), parameters.id));
+}
+
+NdjsonTarget Hub::ndjson_target(const Request& request, const std::string& path_topic) {
+  return {.publisher = this,
+          .right = guard_.right_of(request),
+          .path_topic = path_topic,
+          .line_bytes_max = ndjson_line_bytes_max(event_bytes_max_)};
+}
+
+Response Hub::publish_lines(const Request& request, const std::string& path_topic) {
+  const NdjsonTarget target = ndjson_target(request, path_topic);
+  // Also for a body without lines: who may publish nothing learns nothing about its form.
+  if (target.right.is_none()) return problem(403, target.right.refusal(path_topic));
+  return publish_ndjson(target, request.body);
+}
+
+StreamDecision Hub::on_stream(const Request& request) noexcept {
+  // Whatever is left to on_request gets its refusal there.
+  try {
+    if (request.method != "POST" || !is_body_ndjson(request) || is_body_encoded(request)) return {};
+    const Route route = route_of(request.path);
+    if (route.resource != Resource::events && route.resource != Resource::topic_log) return {};
+    if (route.resource == Resource::topic_log && !is_valid_topic(route.name)) return {};
+    NdjsonTarget target = ndjson_target(request, route.name);
+    if (target.right.is_none()) {
+      return {
+          .reader = nullptr, .headers = {}, .refusal = problem(403, target.right.refusal(route.name), common_headers(request))};
+    }
+    if (access_log_ != nullptr) log_access(request, 200);
+    return {.reader = std::make_unique<NdjsonReader>(std::move(target)),
+            .headers = "Content-Type: application/x-ndjson\r\n" + common_headers(request),
+            .refusal = {}};
+  } catch (const std::exception&) {
+    return {};
+  }
+}
+
+Response Hub::end_topic(const Request& request, const std::string& topic) {
+  if (const std::string refusal = guard_.right_of(request).refusal(topic); !refusal.empty()) return problem(403, refusal);
+  bool existed = false;
+  const Result<Published> published = engine_->end(topic, &existed);
+  if (!published) return problem_of(published.error());
+  if (existed) return json_answer(published_json(published.value(), {}));
+  TopicInfo info;
+  if (engine_->topic_info(topic, info) && info.is_ended) return json_answer("{\"ended\":true}");
+  return problem(404, "there is no such topic");
+}
+
+Response Hub::send_to_connection(const Request& request, const std::string& connection) {
+  // No topic: only who may publish to all of them may do this.
+  if (const std::string reason = guard_.right_of(request).refusal({}); !reason.empty()) return problem(403, reason);
+  PublishParameters parameters;
+  if (const std::string wrong = parse_publish_parameters(request.query, parameters); !wrong.empty()) return problem(400, wrong);
+  if (!parameters.id.empty()) return problem(400, "id= is not for one connection: what is sent to it is not kept and has no id");
+  const Event event = parameters.event(request.body);
+  const EventRefusal refusal = check_event(event, event_bytes_max_);
+  if (refusal != EventRefusal::none) return problem(refusal == EventRefusal::data_too_large ? 413 : 400, explain(refusal));
+  if (!engine_->start_send_to(connection, event, request.token, common_headers(request))) {
+    return problem(404, "there is no such connection");
+  }
+  return {.status = 202, .headers = {}, .body = {}, .is_deferred = true};
+}
+
+}  // namespace broadside::hub
