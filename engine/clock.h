@@ -1,4 +1,5 @@
-// The clocks that the engine reads: the monotonic one for turns and latencies, the wall clock for positions.
+// The clocks that the engine reads: the monotonic one for turns and latencies, the wall clock for positions. A simulation hands
+// in its own.
 #pragma once
 
 #include <cstdint>
@@ -21,6 +22,18 @@ inline std::uint64_t wall_clock_ms() {
   timespec now{};
   ::clock_gettime(CLOCK_REALTIME_COARSE, &now);
   return static_cast<std::uint64_t>(now.tv_sec) * 1000 + static_cast<std::uint64_t>(now.tv_nsec) / 1'000'000;
+}
+
+class Clock {
+ public:
+  virtual ~Clock() = default;
+  [[nodiscard]] virtual Nanos monotonic() const { return monotonic_now(); }
+  [[nodiscard]] virtual std::uint64_t wall_ms() const { return wall_clock_ms(); }  // As positions have it.
+};
+
+inline const Clock& system_clock() {
+  static const Clock clock;
+  return clock;
 }
 
 // Microseconds of the monotonic clock in 31 bits, so that a stamp costs an event no memory: it comes round after 35 minutes.

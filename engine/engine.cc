@@ -55,6 +55,18 @@ std::uint64_t default_history_memory() {
   return std::min(machine, group) / 4;
 }
 
+io::BackendChoice choice_of(Backend backend) {
+  switch (backend) {
+    case Backend::automatic:
+      return io::BackendChoice::automatic;
+    case Backend::uring:
+      return io::BackendChoice::uring;
+    case Backend::epoll:
+      return io::BackendChoice::epoll;
+  }
+  return io::BackendChoice::automatic;
+}
+
 Error bad(std::string message) { return Error{Error::Code::invalid_argument, std::move(message)}; }
 
 Result<Done> check(const Config& config) {
@@ -67,7 +79,7 @@ Result<Done> check(const Config& config) {
   if (config.event_bytes_max < 1 || config.event_bytes_max > (64ULL << 20)) return bad("event_bytes_max: 1 byte to 64 MiB");
   if (config.send_bytes_max < (16U << 10) || config.send_bytes_max > (1U << 20)) return bad("send_bytes_max: 16 KiB to 1 MiB");
   if (config.stall_timeout_ms < 100) return bad("stall_timeout_ms: at least 100");
-  if (config.heartbeat_ms != 0 && config.heartbeat_ms < 200) return bad("heartbeat_ms: 0, or at least 200");
+  if (config.defaults.heartbeat_ms != 0 && config.defaults.heartbeat_ms < 200) return bad("heartbeat_ms: 0, or at least 200");
   if (config.listen.size() > 64) return bad("listen: at most 64 addresses");
   if (config.backlog_bytes < (64U << 10)) return bad("backlog_bytes: at least 64 KiB");
   if (frame_bytes_max(config.event_bytes_max) > UINT32_MAX) return bad("event_bytes_max: a frame must stay below 4 GiB");
@@ -198,7 +210,13 @@ Result<Done> EngineCore::open_listeners() {
 void* EngineCore::work(void* argument) {
   auto* worker = static_cast<Worker*>(argument);
   EngineCore& core = *worker->core;
-  worker->opened = worker->shard->open(&worker->reason);
+  Result<std::unique_ptr<io::Io>> made = io::make_io(
+      io::IoConfig{.backend = choice_of(core.config_.backend), .use_tables = core.shared_.use_tables}, &worker->reason);
+  if (made) {
+    worker->shard->open(std::move(*made));
+  } else {
+    worker->opened = made.error();
+  }
   {
     std::unique_lock lock(core.mutex_);
     ++core.opened_count_;

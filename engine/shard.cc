@@ -14,39 +14,20 @@ namespace {
 
 constexpr std::uint32_t kResetsPerTickMax = 8192;  // At the end of a drain; what is left waits for the next tick.
 
-io::BackendChoice choice_of(Backend backend) {
-  switch (backend) {
-    case Backend::automatic:
-      return io::BackendChoice::automatic;
-    case Backend::uring:
-      return io::BackendChoice::uring;
-    case Backend::epoll:
-      return io::BackendChoice::epoll;
-  }
-  return io::BackendChoice::automatic;
-}
-
 }  // namespace
 
 Shard::Shard(ShardShared& shared, std::uint32_t number)
     : shared_(shared),
       config_(*shared.config),
+      clock_(*shared.clock),
       store_(*shared.store),
       number_(number),
-      prng_(static_cast<std::uint64_t>(monotonic_now()) + number) {}
+      prng_(static_cast<std::uint64_t>(shared.clock->monotonic()) + number) {}
 
 Shard::~Shard() = default;
 
-Result<Done> Shard::open(std::string* reason) {
-  Result<std::unique_ptr<io::Io>> made =
-      io::make_io(io::IoConfig{.backend = choice_of(config_.backend), .use_tables = shared_.use_tables}, reason);
-  if (!made) return made.error();
-  io_ = std::move(*made);
-  return Done{};
-}
-
 void Shard::start(const std::vector<int>& listeners) {
-  now_ = turn_ended_ = monotonic_now();
+  now_ = turn_ended_ = clock_.monotonic();
   wheel_.start(now_);
   counters_.last_turn_ms.set(static_cast<std::uint64_t>(now_ / kMillisecond));
   listeners_ = listeners;
@@ -54,7 +35,8 @@ void Shard::start(const std::vector<int>& listeners) {
 }
 
 void Shard::run() {
-  while (!is_stopped_) run_turn();
+  while (run_turn()) {
+  }
   close_all();  // The backend itself stays until the destructor: another thread may be waking it at this moment.
 }
 
@@ -79,7 +61,7 @@ Nanos Shard::wait_time() const {
 }
 
 // One pass of the loop: what the kernel has, what other threads want, what the clock says, then one batch of sends.
-void Shard::run_turn() {
+bool Shard::run_turn() {
   Nanos timeout = wait_time();
   if (timeout > 0) {
     is_sleeping_.store(true);
@@ -89,7 +71,7 @@ void Shard::run_turn() {
   completions_.clear();
   io_->wait(timeout, completions_);
   is_sleeping_.store(false);
-  now_ = monotonic_now();
+  now_ = clock_.monotonic();
   counters_.last_turn_ms.set(static_cast<std::uint64_t>(now_ / kMillisecond));
   for (const io::Completion& completion : completions_) on_completion(completion);
   if (has_signal_.exchange(false)) take_messages();
@@ -103,11 +85,12 @@ void Shard::run_turn() {
   deliver();
   flush_outputs();
   run_listings();
-  const Nanos ended = monotonic_now();
+  const Nanos ended = clock_.monotonic();
   counters_.turns.add(ended - now_);
   // A wait without a timeout does work: it counts as such.
   counters_.busy_ns.add(static_cast<std::uint64_t>(ended - (may_sleep ? now_ : turn_ended_)));
   turn_ended_ = ended;
+  return !is_stopped_;
 }
 
 void Shard::on_completion(const io::Completion& completion) {
@@ -294,7 +277,7 @@ void Shard::leave_topics(Connection& connection) {
       unqueue_sweep(*view);
       if (view->is_lap_done) {
         std::erase(laps_done_, view);
-        record_offered(*view, view->mark_position, monotonic_now());
+        record_offered(*view, view->mark_position, clock_.monotonic());
       }
     }
     store_.unsubscribe(view);

@@ -12,6 +12,7 @@
 #include "base/prng.h"
 #include "broadside/config.h"
 #include "broadside/handler.h"
+#include "engine/clock.h"
 #include "engine/connection.h"
 #include "engine/counters.h"
 #include "engine/delivery.h"
@@ -26,6 +27,7 @@ namespace broadside {
 // What all shards of an engine share. Plain values are set before they start.
 struct ShardShared {
   const Config* config = nullptr;
+  const Clock* clock = &system_clock();
   TopicStore* store = nullptr;
   RequestHandler* handler = nullptr;
   std::uint32_t shard_count = 1;
@@ -64,10 +66,14 @@ class Shard {
   Shard& operator=(const Shard&) = delete;
   ~Shard();
 
-  // The shard's thread, in this order. open() makes the backend; `listeners` are its own listening sockets by Config::listen.
-  Result<Done> open(std::string* reason);
+  // The shard's thread, in this order: open() with what it talks to the kernel through, start() with its own listening sockets
+  // by Config::listen.
+  void open(std::unique_ptr<io::Io> io) { io_ = std::move(io); }
   void start(const std::vector<int>& listeners);
   void run();  // Until Message::stop.
+  // Or, instead of run(): one pass of the loop at a time, for as long as it says true, ...
+  bool run_turn();
+  void close_all();  // ... and this at the end.
 
   // Any thread.
   void post(Message message);
@@ -76,7 +82,6 @@ class Shard {
 
  private:
   // shard.cc: the turn.
-  void run_turn();
   [[nodiscard]] Nanos wait_time() const;
   void on_completion(const io::Completion& completion);
   void on_accepted(const io::Completion& completion);
@@ -87,7 +92,6 @@ class Shard {
   void start_drain();
   void drain_some();
   void close(Connection& connection, io::CloseMode mode, CloseReason reason);
-  void close_all();
 
   // shard_requests.cc: HTTP until a stream begins.
   void on_received(Connection& connection, std::span<const char> bytes, int error);
@@ -170,6 +174,7 @@ class Shard {
 
   ShardShared& shared_;
   const Config& config_;
+  const Clock& clock_;
   TopicStore& store_;
   const std::uint32_t number_;
   std::unique_ptr<io::Io> io_;

@@ -100,7 +100,7 @@ void Shard::queue_lap(TopicView& view) {
 
 void Shard::finish_laps() {
   if (laps_done_.empty()) return;
-  const Nanos now = monotonic_now();
+  const Nanos now = clock_.monotonic();
   for (std::size_t i = 0; i < laps_done_.size(); ++i) {  // A view without subscribers adds itself again.
     TopicView& view = *laps_done_[i];
     view.is_lap_done = false;
@@ -353,9 +353,9 @@ void Shard::deliver() {
                                         .range_count = visit.range_count,
                                         .bytes = visit.bytes});
   }
-  const Nanos began = monotonic_now();
+  const Nanos began = clock_.monotonic();
   io_->send(requests_);
-  const Nanos ended = monotonic_now();
+  const Nanos ended = clock_.monotonic();
   // The sends of a batch cost about the same: so it is known when each was done, without a clock for each.
   const Nanos each = (ended - began) / static_cast<Nanos>(requests_.size());
   for (std::size_t i = 0; i < requests_.size(); ++i) {

@@ -25,7 +25,7 @@ void Shard::scan_lag() {
     lag_found_ = {};
     lagging_found_ = 0;
   }
-  const std::uint64_t wall_ms = wall_clock_ms();
+  const std::uint64_t wall_ms = clock_.wall_ms();
   const std::uint32_t size = may_lag() ? connections_.size() : 0;
   for (std::uint32_t steps = 0; lag_next_ < size && steps < kLagStepsPerTick; ++lag_next_) {
     ++steps;
@@ -73,7 +73,7 @@ bool Shard::list_some(ListingTask& task) {
 
 bool Shard::list_page(ListingTask& task) {
   Listing& listing = *task.listing;
-  const std::uint64_t wall_ms = wall_clock_ms();
+  const std::uint64_t wall_ms = clock_.wall_ms();
   for (std::uint32_t steps = 0; task.place < connections_.size(); ++steps) {
     if (listing.page.connections.size() == listing.count) {
       listing.page.next = std::to_string(number_) + "-" + std::to_string(task.place);
@@ -101,7 +101,7 @@ bool Shard::list_page(ListingTask& task) {
 bool Shard::list_top(ListingTask& task) {
   Listing& listing = *task.listing;
   const bool by_topic = listing.kind == Listing::Kind::top_lagging;
-  const std::uint64_t wall_ms = wall_clock_ms();
+  const std::uint64_t wall_ms = clock_.wall_ms();
   for (std::uint32_t steps = 0; task.place < connections_.size(); ++steps) {
     if (steps >= kListingStepsPerTurn) return false;
     Connection& connection = connections_.at(task.place++);

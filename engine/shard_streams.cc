@@ -2,7 +2,6 @@
 #include <sys/random.h>
 
 #include <algorithm>
-#include <chrono>
 
 #include "base/assert.h"
 #include "engine/shard.h"
@@ -17,11 +16,6 @@ namespace {
 constexpr std::size_t kOwnBytesMax = 64 << 10;  // Targeted events that wait: one more is refused, 429; a larger one always, 413.
 constexpr std::size_t kIdLineBytesMax = 4 + kPositionTextMax + 1;
 constexpr std::string_view kLastChunk = "0\r\n\r\n";
-
-std::uint64_t precise_wall_clock_ms() {
-  return static_cast<std::uint64_t>(
-      std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count());
-}
 
 std::string_view reason_text(GapReason reason) {
   switch (reason) {
@@ -102,7 +96,7 @@ bool Shard::on_subscribe(Connection& connection) {
   if (decision.status != 200) return refuse_with(decision.status, decision.detail);
   SubscribeRequest wanted;
   const std::string wrong =
-      read_subscribe_request(connection.exchange->head, config_.topics_per_subscriber_max, precise_wall_clock_ms(), wanted);
+      read_subscribe_request(connection.exchange->head, config_.topics_per_subscriber_max, clock_.wall_ms(), wanted);
   if (!wrong.empty()) return refuse_with(400, wrong);
   if (connection.exchange->head.method == Method::head) {
     answer(
@@ -245,7 +239,7 @@ void Shard::give_notice_of_drain(Connection& connection) {
 
 std::uint32_t Shard::stream_timer_ticks() const {
   // Looked at twice per heartbeat and silent for one half or more: never longer silent than one heartbeat.
-  return config_.heartbeat_ms == 0 ? 600 : ticks_of_ms(config_.heartbeat_ms / 2);
+  return config_.defaults.heartbeat_ms == 0 ? 600 : ticks_of_ms(config_.defaults.heartbeat_ms / 2);
 }
 
 void Shard::on_stream_timer(Connection& connection) {
@@ -258,7 +252,7 @@ void Shard::on_stream_timer(Connection& connection) {
     return;
   }
   wheel_.set(connection, stream_timer_ticks());
-  if (config_.heartbeat_ms == 0 || wheel_.now() - connection.last_write_tick < stream_timer_ticks()) return;
+  if (config_.defaults.heartbeat_ms == 0 || wheel_.now() - connection.last_write_tick < stream_timer_ticks()) return;
   heartbeats_.push_back(connection.token());
 }
 

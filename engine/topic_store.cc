@@ -21,16 +21,20 @@ constexpr std::size_t kTickSegmentsMax = 4096;  // The same for a tick.
 
 }  // namespace
 
-TopicStore::TopicStore(const Config& config, std::uint32_t shard_count, std::uint64_t history_memory, ShardWaker& waker)
-    : retention_{.events_max = config.history_events, .bytes_max = config.history_bytes, .age_max_ms = config.history_age_ms},
+TopicStore::TopicStore(const Config& config, std::uint32_t shard_count, std::uint64_t history_memory, ShardWaker& waker,
+                       const Clock& clock)
+    : retention_{.events_max = config.defaults.history_events,
+                 .bytes_max = config.defaults.history_bytes,
+                 .age_max_ms = config.defaults.history_age_ms},
       event_bytes_max_(config.event_bytes_max),
-      backlog_bytes_(std::max(config.backlog_bytes, config.history_bytes)),
+      backlog_bytes_(std::max(config.backlog_bytes, config.defaults.history_bytes)),
       history_memory_(history_memory),
       ended_age_ms_(config.ended_age_ms),
       shard_count_(shard_count),
       waker_(waker),
+      clock_(clock),
       dirty_(shard_count, nullptr),
-      start_(Position::of(wall_clock_ms(), 0)),
+      start_(Position::of(clock_.wall_ms(), 0)),
       last_(start_),
       vanished_floor_(start_) {
   published_.store(start_.packed, std::memory_order_release);
@@ -72,7 +76,7 @@ void TopicStore::delete_if_idle(Topic* topic) {
 }
 
 Position TopicStore::next_position() {
-  const Position now = Position::of(wall_clock_ms(), 0);
+  const Position now = Position::of(clock_.wall_ms(), 0);
   last_ = now > last_ ? now : last_.after();
   return last_;
 }
@@ -289,7 +293,7 @@ Result<Done> TopicStore::publish_batch(std::span<const BatchEntry> batch, std::v
   out.reserve(batch.size());
   WakeSet wakes{};
   // Before the lock: waiting for it is a part of what the publisher sees, and the lock stays short.
-  const Nanos now = monotonic_now();
+  const Nanos now = clock_.monotonic();
   {
     const std::lock_guard lock(mutex_);
     // What makes room may take the very segment that had some: then the batch costs more than before, and more has to go.
@@ -349,7 +353,7 @@ Result<Published> TopicStore::end(std::string_view name, bool* existed) {
     const std::uint64_t cost = topic->log.reserve_cost(frame_bytes) + ended_cost(name);
     const bool has_room =
         memory_ + cost <= history_memory_ || make_room(Log::reserve_cost(none, frame_bytes) + ended_cost(name), topic);
-    if (!has_room || !append(topic, {}, body, true, monotonic_now(), published)) {
+    if (!has_room || !append(topic, {}, body, true, clock_.monotonic(), published)) {
       return Error{Error::Code::out_of_memory, "the memory for logs (--history-memory) is full of events not yet sent"};
     }
     remember_ended(published.position, name);
@@ -419,7 +423,7 @@ void TopicStore::tick() {
   WakeSet wakes{};
   {
     const std::lock_guard lock(mutex_);
-    const std::uint64_t now = wall_clock_ms();
+    const std::uint64_t now = clock_.wall_ms();
     std::vector<Topic*> overdue;
     overdue.swap(overdue_);
     for (Topic* topic : overdue) {
@@ -465,7 +469,7 @@ void TopicStore::fill_info(const Topic& topic, Nanos now, TopicInfo& out) const 
 }
 
 bool TopicStore::topic_info(std::string_view name, TopicInfo& out) const {
-  const Nanos now = monotonic_now();
+  const Nanos now = clock_.monotonic();
   const std::lock_guard lock(mutex_);
   const Topic* topic = find(name);
   if (topic == nullptr) return false;
@@ -475,7 +479,7 @@ bool TopicStore::topic_info(std::string_view name, TopicInfo& out) const {
 
 std::vector<TopicInfo> TopicStore::topics(std::size_t count, std::string_view after) const {
   std::vector<TopicInfo> infos;
-  const Nanos now = monotonic_now();
+  const Nanos now = clock_.monotonic();
   std::string last(after);
   bool is_over = false;
   while (!is_over && infos.size() < count) {
@@ -491,7 +495,7 @@ std::vector<TopicInfo> TopicStore::topics(std::size_t count, std::string_view af
 }
 
 bool TopicStore::list_top_topics(TopicOrder order, std::size_t count, std::string& after, TopList<TopicInfo>& top) const {
-  const Nanos now = monotonic_now();
+  const Nanos now = clock_.monotonic();
   const std::lock_guard lock(mutex_);
   auto it = by_name_.upper_bound(std::string_view(after));
   const Topic* last = nullptr;

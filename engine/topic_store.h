@@ -66,7 +66,8 @@ class ShardWaker {
 
 class TopicStore {
  public:
-  TopicStore(const Config& config, std::uint32_t shard_count, std::uint64_t history_memory, ShardWaker& waker);
+  TopicStore(const Config& config, std::uint32_t shard_count, std::uint64_t history_memory, ShardWaker& waker,
+             const Clock& clock = system_clock());
   TopicStore(const TopicStore&) = delete;
   TopicStore& operator=(const TopicStore&) = delete;
   ~TopicStore();  // Requires: no views are left.
@@ -140,6 +141,7 @@ class TopicStore {
   const std::uint64_t ended_age_ms_;
   const std::uint32_t shard_count_;
   ShardWaker& waker_;
+  const Clock& clock_;
 
   mutable std::mutex mutex_;
   std::unordered_map<std::string_view, std::unique_ptr<Topic>> topics_;

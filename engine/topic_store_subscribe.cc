@@ -113,7 +113,7 @@ StartPlan TopicStore::subscribe(std::uint32_t shard, std::span<const std::string
   topics.reserve(names.size());
   const std::lock_guard lock(mutex_);
   // Not the newest position's time: nothing may have been published for long.
-  const std::uint64_t now = std::max(wall_clock_ms(), last_.milliseconds());
+  const std::uint64_t now = std::max(clock_.wall_ms(), last_.milliseconds());
   for (const std::string& name : names) {
     Topic* topic = find_or_make(name);
     topic->log.forget(retention_, now);

@@ -138,10 +138,10 @@ void add_listen_options(OptionAdder& add, ServeOptions& options) {
 
 void add_history_options(OptionAdder& add, ServeOptions& options) {
   Config& config = options.config;
-  add.number(kHistoryGroup, "--history-events", config.history_events,
+  add.number(kHistoryGroup, "--history-events", config.defaults.history_events,
              "Events of a topic that a resume may ask for; 0 = no replay");
-  add.size(kHistoryGroup, "--history-bytes", config.history_bytes, "The same by size");
-  add.duration(kHistoryGroup, "--history-age", config.history_age_ms, "The same by age");
+  add.size(kHistoryGroup, "--history-bytes", config.defaults.history_bytes, "The same by size");
+  add.duration(kHistoryGroup, "--history-age", config.defaults.history_age_ms, "The same by age");
   add.size(kHistoryGroup, "--history-memory", config.history_memory, "Memory of all topics together; the oldest goes first",
            "a quarter of the memory");
   add.size(kHistoryGroup, "--backlog-bytes", config.backlog_bytes,
@@ -151,7 +151,7 @@ void add_history_options(OptionAdder& add, ServeOptions& options) {
 
 void add_stream_options(OptionAdder& add, ServeOptions& options) {
   Config& config = options.config;
-  add.duration(kStreamsGroup, "--heartbeat", config.heartbeat_ms,
+  add.duration(kStreamsGroup, "--heartbeat", config.defaults.heartbeat_ms,
                "Longest silence on a stream, then a comment is sent; 0 = none");
   add.duration(kStreamsGroup, "--retry", config.retry_ms,
                "What clients are told to wait before they reconnect, jittered by a third");

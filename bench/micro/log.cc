@@ -59,8 +59,8 @@ BENCHMARK(publish_over_topics)->Arg(1)->Arg(1000)->Arg(100'000);
 void resume(benchmark::State& state) {
   IdleWaker waker;
   Config config;
-  config.history_events = static_cast<std::uint64_t>(state.range(0));
-  config.history_bytes = 1ULL << 30;
+  config.defaults.history_events = static_cast<std::uint64_t>(state.range(0));
+  config.defaults.history_bytes = 1ULL << 30;
   config.backlog_bytes = 1ULL << 30;
   TopicStore store(config, 1, kHistoryMemory, waker);
   const std::string data(256, 'x');

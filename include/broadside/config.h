@@ -19,6 +19,47 @@ class LogSink {
   virtual void log(LogLevel level, std::string_view message) noexcept = 0;
 };
 
+// What happens to a subscriber that lags: that the kernel has refused bytes of, and that is beyond its topic's limits or lacks
+// what its log no longer has.
+enum class LagPolicy : std::uint8_t {
+  disconnect,  // It is closed; it resumes with Last-Event-ID, or learns of its gap.
+  skip,        // It goes on with the newest events (TopicRules::keep) and is told by broadside.gap how many it missed.
+  conflate,    // Whoever is behind gets the newest event of each key once; nobody's lag is ever too large.
+};
+
+// How far a subscriber may be behind. Any of them; 0 = no such limit.
+struct LagLimits {
+  std::uint64_t events = 0;
+  std::uint64_t bytes = 0;   // Of frames.
+  std::uint64_t age_ms = 0;  // Since the oldest unsent event was published.
+  friend constexpr bool operator==(const LagLimits&, const LagLimits&) = default;
+};
+
+// What may differ from topic to topic.
+struct TopicRules {
+  std::uint64_t history_events = 1000;       // What a resume may ask for: by count, ...
+  std::uint64_t history_bytes = 1 << 20;     // ... by bytes of frames, ...
+  std::uint64_t history_age_ms = 3'600'000;  // ... and by age.
+
+  LagPolicy policy = LagPolicy::disconnect;
+  LagLimits lag;           // Beyond them the policy acts. Without any it acts on who lacks what the log no longer has.
+  LagLimits soft_lag;      // Beyond them a subscriber is counted and shown.
+  std::uint64_t keep = 0;  // skip: how many of the newest events it still gets.
+  double rate = 0;         // Visits a second and subscriber at most, 0.01 to 100; 0 = no bound. `?rate=` lowers it.
+  std::uint32_t keys = 0;  // Keys whose newest event outlives the history; 0 = none, under conflate 100,000.
+  bool snapshot = false;   // Who does not say where to start begins with the newest event of each key. Needs keys.
+
+  std::uint32_t heartbeat_ms = 15'000;  // Longest silence on a stream of the topic, 200 ms or more; 0 = none.
+  friend constexpr bool operator==(const TopicRules&, const TopicRules&) = default;
+};
+
+// Rules for the topics that match a pattern: a name in which `*` stands for any run of bytes.
+struct TopicSection {
+  std::string pattern;
+  TopicRules rules;
+  friend bool operator==(const TopicSection&, const TopicSection&) = default;
+};
+
 // Times are milliseconds, sizes bytes, unless the name says otherwise. Engine::create refuses what is out of range.
 struct Config {
   std::vector<std::string> listen;       // `HOST:PORT`, `[::1]:PORT` or `unix:PATH`; port 0 = any. Empty: no listener.
@@ -34,14 +75,14 @@ struct Config {
   std::uint64_t event_bytes_max = 256 << 10;      // Data of one event.
   std::uint32_t topics_per_subscriber_max = 128;  // 1 to 128.
 
-  std::uint64_t history_events = 1000;       // What a resume may ask for, per topic: by count, ...
-  std::uint64_t history_bytes = 1 << 20;     // ... by bytes of frames, ...
-  std::uint64_t history_age_ms = 3'600'000;  // ... and by age.
-  std::uint64_t history_memory = 0;          // All logs together; 0 = a quarter of the machine's (or cgroup's) memory.
-  std::uint64_t backlog_bytes = 64 << 20;    // Hard bound of one topic's log, also when a sweep has not passed yet.
-  std::uint64_t ended_age_ms = 3'600'000;    // How long an ended topic answers 204.
+  TopicRules defaults;                     // Of topics that no section matches.
+  std::vector<TopicSection> topics;        // The first whose pattern matches the name counts.
+  std::uint64_t memory_max = 0;            // Logs, keys and connections together; 0 = three quarters of the machine's memory.
+  std::uint64_t history_memory = 0;        // All logs and keys; 0 = a quarter of the machine's (or cgroup's) memory.
+  std::uint64_t backlog_bytes = 64 << 20;  // Hard bound of one topic's log, also when a sweep has not passed yet.
+  std::uint64_t ended_age_ms = 3'600'000;  // How long an ended topic answers 204.
 
-  std::uint32_t heartbeat_ms = 15'000;  // Longest silence on a stream; 0 = none.
+  std::uint32_t stream_age_max_ms = 0;  // Streams are closed after this time less up to a fifth of it; 0 = never.
   std::uint32_t retry_ms = 3'000;       // `retry:` of broadside.open, jittered by a third.
   std::uint32_t stall_timeout_ms =
       30'000;  // A subscriber that takes no byte for so long is closed; TCP_USER_TIMEOUT is this + 5 s.

@@ -341,7 +341,7 @@ TEST_F(DeliveryTest, sends_nothing_newer_than_the_turn) {
 }
 
 TEST_F(DeliveryTest, goes_on_over_segments_that_are_dropped_behind_it) {
-  config_.history_events = 1;
+  config_.defaults.history_events = 1;
   remake();
   const StartPlan plan = subscribe({"t"}, live());
   Connection& connection = connect(plan);

@@ -209,8 +209,8 @@ TEST_P(EngineTest, gives_every_subscriber_everything_in_one_order) {
 
 // Without any history a burst is delivered all the same: a frame stays until the sweeps have passed it.
 TEST_P(EngineTest, throws_no_healthy_subscriber_out_in_a_burst) {
-  config_.history_events = 0;
-  config_.history_bytes = 0;
+  config_.defaults.history_events = 0;
+  config_.defaults.history_bytes = 0;
   config_.send_buffer_bytes = 16 << 10;
   START_OR_SKIP();
   std::vector<std::unique_ptr<Subscriber>> subscribers;
@@ -242,8 +242,8 @@ TEST_P(EngineTest, throws_no_healthy_subscriber_out_in_a_burst) {
 
 // The same with one frame a visit and many subscribers that never block: what a lap has offered but not yet sent must stay.
 TEST_P(EngineTest, keeps_what_a_visit_could_not_send_at_once) {
-  config_.history_events = 0;
-  config_.history_bytes = 0;
+  config_.defaults.history_events = 0;
+  config_.defaults.history_bytes = 0;
   config_.send_bytes_max = 16 << 10;
   config_.shards = 1;
   START_OR_SKIP();
@@ -417,8 +417,8 @@ TEST_P(EngineTest, takes_the_latency_of_an_event_that_ends_its_stream) {
 // A subscriber that takes nothing does not keep the others' last write from being measured.
 TEST_P(EngineTest, measures_the_last_write_apart_from_who_is_blocked) {
   config_.shards = 1;
-  config_.history_bytes = 64 << 20;
-  config_.history_events = 10'000;
+  config_.defaults.history_bytes = 64 << 20;
+  config_.defaults.history_events = 10'000;
   config_.send_buffer_bytes = 16 << 10;
   START_OR_SKIP();
   Subscriber stalled(*engine_, "/events/t", 4096);
@@ -463,7 +463,7 @@ TEST(Engine, refuses_a_configuration_out_of_range) {
   EXPECT_TRUE(is_refused([](Config& config) { config.send_bytes_max = (16 << 10) - 1; }));
   EXPECT_TRUE(is_refused([](Config& config) { config.send_bytes_max = (1 << 20) + 1; }));
   EXPECT_TRUE(is_refused([](Config& config) { config.stall_timeout_ms = 99; }));
-  EXPECT_TRUE(is_refused([](Config& config) { config.heartbeat_ms = 199; }));
+  EXPECT_TRUE(is_refused([](Config& config) { config.defaults.heartbeat_ms = 199; }));
   EXPECT_TRUE(is_refused([](Config& config) { config.backlog_bytes = 0; }));
   EXPECT_TRUE(is_refused([](Config& config) { config.listen = {"nonsense"}; }));
   EXPECT_TRUE(is_refused([](Config& config) { config.listen = {"127.0.0.1:99999"}; }));

@@ -100,8 +100,8 @@ TEST_F(LagTest, does_not_count_an_end_nor_what_comes_behind_it) {
 }
 
 TEST_F(LagTest, counts_what_is_left_of_a_log_that_it_fell_out_of) {
-  config_.history_events = 3;
-  config_.history_bytes = 1000;
+  config_.defaults.history_events = 3;
+  config_.defaults.history_bytes = 1000;
   config_.backlog_bytes = 64 << 10;
   remake();
   const StartPlan plan = subscribe({"t"}, live());

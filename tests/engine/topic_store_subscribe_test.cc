@@ -111,7 +111,7 @@ TEST_F(SubscribeTest, tells_of_a_restart_for_a_position_before_the_start) {
 }
 
 TEST_F(SubscribeTest, tells_of_retention_exactly_below_the_floor) {
-  config_.history_events = 3;
+  config_.defaults.history_events = 3;
   remake();
   std::vector<Position> positions;
   for (int i = 0; i < 10; ++i) positions.push_back(publish("t", std::to_string(i)).position);
@@ -132,7 +132,7 @@ TEST_F(SubscribeTest, tells_of_retention_exactly_below_the_floor) {
 }
 
 TEST_F(SubscribeTest, tells_of_a_gap_only_in_the_topics_that_have_one) {
-  config_.history_events = 3;
+  config_.defaults.history_events = 3;
   remake();
   const Position quiet = publish("quiet", "q").position;
   for (int i = 0; i < 10; ++i) publish("busy", std::to_string(i));
@@ -142,7 +142,7 @@ TEST_F(SubscribeTest, tells_of_a_gap_only_in_the_topics_that_have_one) {
 }
 
 TEST_F(SubscribeTest, tells_of_a_gap_again_after_all_was_forgotten) {
-  config_.history_events = 0;
+  config_.defaults.history_events = 0;
   remake();
   const StartPlan holder = subscribe({"t"}, live());
   const Position a = publish("t", "1").position;
@@ -170,7 +170,7 @@ TEST_F(SubscribeTest, starts_at_a_time_inclusively) {
 }
 
 TEST_F(SubscribeTest, tells_of_a_gap_when_a_time_reaches_below_what_is_kept) {
-  config_.history_events = 2;
+  config_.defaults.history_events = 2;
   remake();
   const std::uint64_t begin_ms = wait_for_later_ms(store().published().milliseconds());
   for (int i = 0; i < 5; ++i) publish("t", std::to_string(i));
@@ -200,7 +200,7 @@ TEST_F(SubscribeTest, gives_the_newest_events_of_all_topics_together) {
 }
 
 TEST_F(SubscribeTest, gives_no_more_of_the_newest_than_retention_allows) {
-  config_.history_events = 3;
+  config_.defaults.history_events = 3;
   remake();
   const StartPlan holder = subscribe({"t"}, live());  // Nothing is freed.
   std::string kept;
@@ -280,7 +280,7 @@ TEST_F(SubscribeTest, opens_an_ended_topic_by_a_publish_and_stops_old_cursors_at
 }
 
 TEST_F(SubscribeTest, ends_a_topic_whose_history_is_gone) {
-  config_.history_events = 0;
+  config_.defaults.history_events = 0;
   remake();
   const StartPlan plan = subscribe({"t"}, live());
   const Position a = publish("t", "1").position;
@@ -294,8 +294,8 @@ TEST_F(SubscribeTest, ends_a_topic_whose_history_is_gone) {
 }
 
 TEST_F(SubscribeTest, holds_what_it_is_to_replay_until_a_lap_has_offered_it) {
-  config_.history_events = 5;
-  config_.history_bytes = 1 << 20;
+  config_.defaults.history_events = 5;
+  config_.defaults.history_bytes = 1 << 20;
   remake();
   std::string expected;
   std::vector<Position> positions;

@@ -84,7 +84,7 @@ TEST_F(TopicStoreTest, finds_duplicates_within_a_batch) {
 }
 
 TEST_F(TopicStoreTest, publishes_an_id_again_once_its_frame_is_forgotten) {
-  config_.history_events = 1;
+  config_.defaults.history_events = 1;
   remake();
   const Published first = publish("t", "x", "mine");
   publish("t", "y");
@@ -213,7 +213,7 @@ TEST_F(TopicStoreTest, shows_nothing_of_a_log_that_is_all_newer_than_the_turn) {
 }
 
 TEST_F(TopicStoreTest, lets_go_of_segments_that_the_log_has_dropped) {
-  config_.history_events = 2;
+  config_.defaults.history_events = 2;
   remake();
   const StartPlan plan = subscribe({"t"}, live());
   TopicView& view = *plan.views[0];
@@ -232,7 +232,7 @@ TEST_F(TopicStoreTest, lets_go_of_segments_that_the_log_has_dropped) {
 }
 
 TEST_F(TopicStoreTest, keeps_what_a_sweep_has_not_passed) {
-  config_.history_events = 0;
+  config_.defaults.history_events = 0;
   remake();
   const StartPlan plan = subscribe({"t"}, live());
   std::string expected;
@@ -250,8 +250,8 @@ TEST_F(TopicStoreTest, keeps_what_a_sweep_has_not_passed) {
 }
 
 TEST_F(TopicStoreTest, drops_what_exceeds_the_backlog_and_counts_it) {
-  config_.history_events = 1;
-  config_.history_bytes = 1000;
+  config_.defaults.history_events = 1;
+  config_.defaults.history_bytes = 1000;
   config_.backlog_bytes = 256 << 10;
   remake();
   const StartPlan plan = subscribe({"t"}, live());
@@ -268,7 +268,7 @@ TEST_F(TopicStoreTest, drops_what_exceeds_the_backlog_and_counts_it) {
 }
 
 TEST_F(TopicStoreTest, refuses_a_publish_larger_than_the_backlog_whole) {
-  config_.history_bytes = 1000;
+  config_.defaults.history_bytes = 1000;
   config_.backlog_bytes = 64 << 10;
   remake();
   std::vector<BatchEntry> batch;
@@ -297,8 +297,8 @@ TEST_F(TopicStoreTest, frees_the_oldest_of_all_topics_first_when_the_memory_is_f
 }
 
 TEST_F(TopicStoreTest, frees_segments_of_one_large_topic) {
-  config_.history_events = 1'000'000;
-  config_.history_bytes = 1ULL << 30;
+  config_.defaults.history_events = 1'000'000;
+  config_.defaults.history_bytes = 1ULL << 30;
   remake(1, 4 << 20);
   const std::string data(1000, 'x');
   for (int i = 0; i < 20'000; ++i) {
@@ -314,7 +314,7 @@ TEST_F(TopicStoreTest, frees_segments_of_one_large_topic) {
 // made.
 TEST_F(TopicStoreTest, stays_within_the_memory_with_batches_that_make_many_segments) {
   constexpr std::uint64_t kMemory = 256 << 10;
-  config_.history_events = 1'000'000;
+  config_.defaults.history_events = 1'000'000;
   remake(1, kMemory);
   Prng prng(5);
   std::vector<std::string> names;
@@ -332,7 +332,7 @@ TEST_F(TopicStoreTest, stays_within_the_memory_with_batches_that_make_many_segme
 }
 
 TEST_F(TopicStoreTest, publishes_all_of_a_batch_or_nothing_when_the_memory_is_full) {
-  config_.history_events = 1'000'000;
+  config_.defaults.history_events = 1'000'000;
   remake(1, 128 << 10);
   const StartPlan plan = subscribe({"held"}, live());
   std::uint64_t published = 0;
@@ -351,7 +351,7 @@ TEST_F(TopicStoreTest, publishes_all_of_a_batch_or_nothing_when_the_memory_is_fu
 
 TEST_F(TopicStoreTest, counts_what_is_remembered_of_ended_topics_as_history) {
   constexpr std::uint64_t kMemory = 1 << 20;
-  config_.history_age_ms = 1;
+  config_.defaults.history_age_ms = 1;
   remake(1, kMemory);
   Position newest;
   for (int i = 0; i < 2000; ++i) {
@@ -360,7 +360,7 @@ TEST_F(TopicStoreTest, counts_what_is_remembered_of_ended_topics_as_history) {
     newest = end(name);
     ASSERT_LE(store().stats().history_bytes, kMemory);
   }
-  wait_for_later_ms(newest.milliseconds() + config_.history_age_ms);
+  wait_for_later_ms(newest.milliseconds() + config_.defaults.history_age_ms);
   store().tick();
   // All frames are gone, and what is left are names: the newest, within a sixteenth.
   EXPECT_GT(store().stats().history_bytes, kMemory / 20);
@@ -391,7 +391,7 @@ TEST_F(TopicStoreTest, refuses_when_all_memory_holds_what_has_not_been_sent) {
 }
 
 TEST_F(TopicStoreTest, lets_idle_topics_disappear_and_raises_the_floor_for_new_ones) {
-  config_.history_events = 0;
+  config_.defaults.history_events = 0;
   remake();
   const Position start = store().published();
   const Position first = publish("a", "x").position;
@@ -415,7 +415,7 @@ TEST_F(TopicStoreTest, makes_no_topic_last_that_was_only_asked_for) {
 }
 
 TEST_F(TopicStoreTest, forgets_by_age_when_it_ticks) {
-  config_.history_age_ms = 1;
+  config_.defaults.history_age_ms = 1;
   remake();
   std::vector<BatchEntry> batch;
   std::vector<std::string> names;
@@ -423,17 +423,17 @@ TEST_F(TopicStoreTest, forgets_by_age_when_it_ticks) {
   for (const std::string& name : names) batch.push_back({.topic = name, .event = {.data = "x"}});
   std::vector<Published> out;
   ASSERT_TRUE(store().publish_batch(batch, out, nullptr));
-  wait_for_later_ms(out.back().position.milliseconds() + config_.history_age_ms);
+  wait_for_later_ms(out.back().position.milliseconds() + config_.defaults.history_age_ms);
   store().tick();
   EXPECT_EQ(store().stats().topics, 0U);
   EXPECT_EQ(store().stats().history_bytes, 0U);
 }
 
 TEST_F(TopicStoreTest, does_not_replay_what_is_too_old_even_if_nothing_was_published_since) {
-  config_.history_age_ms = 20;
+  config_.defaults.history_age_ms = 20;
   remake();
   const Position old = publish("t", "old").position;
-  wait_for_later_ms(old.milliseconds() + config_.history_age_ms);
+  wait_for_later_ms(old.milliseconds() + config_.defaults.history_age_ms);
   const StartPlan plan = subscribe({"t"}, last(10));
   EXPECT_EQ(read(plan), "");
   EXPECT_EQ(subscribe({"t"}, after(old.before())).gaps.size(), 1U);
@@ -493,7 +493,7 @@ TEST_F(TopicStoreTest, slow_holds_a_million_small_topics_in_one_gibibyte) {
 
 // Publishers, subscribers that read and leave, and ticks at once: for the sanitizers, and for order as each reader sees it.
 TEST_F(TopicStoreTest, stands_publishers_and_readers_at_once) {
-  config_.history_events = 20;
+  config_.defaults.history_events = 20;
   remake(2);
   std::atomic<bool> is_done{false};
   std::vector<std::thread> threads;

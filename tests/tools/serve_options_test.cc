@@ -66,7 +66,7 @@ TEST(ServeOptions, without_flags_are_the_defaults) {
   ServeOptions options;
   ASSERT_EQ(parse({}, options), "");
   EXPECT_EQ(options.config.listen, std::vector<std::string>{"127.0.0.1:8080"});
-  EXPECT_EQ(options.config.heartbeat_ms, Config().heartbeat_ms);
+  EXPECT_EQ(options.config.defaults.heartbeat_ms, Config().defaults.heartbeat_ms);
   EXPECT_EQ(options.config.history_memory, 0U);
   EXPECT_FALSE(options.is_demo);
   EXPECT_EQ(start_refusal(options), "");
@@ -99,8 +99,8 @@ TEST(ServeOptions, are_taken_from_flags) {
             "");
   EXPECT_EQ(options.config.listen, (std::vector<std::string>{"127.0.0.1:0", "[::1]:80"}));
   EXPECT_EQ(options.config.backend, Backend::epoll);
-  EXPECT_EQ(options.config.heartbeat_ms, 250U);
-  EXPECT_EQ(options.config.history_bytes, 2U << 20);
+  EXPECT_EQ(options.config.defaults.heartbeat_ms, 250U);
+  EXPECT_EQ(options.config.defaults.history_bytes, 2U << 20);
   EXPECT_EQ(options.config.connections_max, 5U);
   EXPECT_EQ(options.cors_origins, (std::vector<std::string>{"https://a.example", "*"}));
   EXPECT_EQ(options.anonymous_publish, std::vector<std::string>{"a,b*"});
@@ -118,7 +118,7 @@ TEST(ServeOptions, are_taken_from_the_environment_where_no_flag_says_otherwise) 
   unsetenv("BROADSIDE_RETRY");
   unsetenv("BROADSIDE_LISTEN");
   ASSERT_EQ(error, "");
-  EXPECT_EQ(options.config.heartbeat_ms, 2000U);
+  EXPECT_EQ(options.config.defaults.heartbeat_ms, 2000U);
   EXPECT_EQ(options.config.retry_ms, 1000U);
   EXPECT_EQ(options.config.listen, (std::vector<std::string>{"127.0.0.1:1", "127.0.0.1:2"}));
 }
