@@ -28,7 +28,7 @@ Connection& ConnectionTable::make() {
 
 void ConnectionTable::free(Connection& connection) {
   BROADSIDE_ASSERT(connection.state != ConnectionState::free);
-  BROADSIDE_ASSERT(connection.timer_tick == 0 && !connection.is_ready);
+  BROADSIDE_ASSERT(connection.timer_tick == 0 && !connection.is_ready && connection.torn == nullptr);
   const std::uint32_t index = connection.index;
   const std::uint32_t generation = connection.generation + 1;
   connection = Connection{};

@@ -12,6 +12,7 @@
 #include "broadside/handler.h"
 #include "engine/io/io.h"
 #include "engine/topic.h"
+#include "engine/torn_frames.h"
 #include "proto/chunked_decoder.h"
 #include "proto/http_request.h"
 
@@ -19,14 +20,20 @@ namespace broadside {
 
 struct Connection;
 
-// A connection's place in one topic.
+// A connection's place in one topic. A plain one reads the log from its cursor; one that conflates reads the newest event of each
+// key behind `passed`, wherever that lies.
 struct Subscription {
+  static constexpr std::uint32_t kNoSlot = (std::uint32_t{1} << 30) - 1;
+
   TopicView* view = nullptr;
   Connection* connection = nullptr;
-  Cursor cursor;
-  std::uint32_t slot = kNoSlot;  // In view->slots, while not blocked.
-  bool has_ended = false;        // Stands behind broadside.end: nothing more comes, also when the topic opens again.
-  static constexpr std::uint32_t kNoSlot = UINT32_MAX;
+  Cursor cursor;    // Plain: before the frame that comes next.
+  Position passed;  // Everything up to here has been sent, or is not wanted.
+  // Plain: events of the topic before the cursor, modulo 2^32. Conflating: the floor of the keys that it knows of.
+  std::uint32_t counted = 0;
+  std::uint32_t slot : 30 = kNoSlot;  // In view->slots, while neither blocked nor waiting for its rate.
+  std::uint32_t has_ended : 1 = 0;    // Stands behind broadside.end: nothing more comes, also when the topic opens again.
+  std::uint32_t conflates : 1 = 0;
 };
 
 // Bytes that are one connection's alone: head and open, gaps, targeted events, notices; for requests, answers.
@@ -63,9 +70,10 @@ struct Exchange {
 
 enum class ConnectionState : std::uint8_t { free, http, lingering, streaming };
 
-// Invariants: `exchange` exists in http and lingering alone; a streaming connection's unblocked subscriptions have slots, a
-// blocked one's have none; at most one send is under way (sends end within the batch); `partial_bytes` of the frame at
-// subscriptions()[partial_subscription].cursor have been sent, and nothing else may be sent before the rest of it.
+// Invariants: `exchange` exists in http and lingering alone; a streaming connection's subscriptions have slots while it is
+// neither blocked nor waits for its rate, else none; at most one send is under way (sends end within the batch); `partial_bytes`
+// of one frame have been sent, and nothing else may be sent before the rest of it: that frame is `torn`, or, without it, the one
+// at subscriptions()[partial_subscription].cursor.
 struct Connection {
   io::Socket socket;
   std::uint32_t index = 0;
@@ -78,7 +86,12 @@ struct Connection {
   bool is_finishing : 1 = false;  // When all it has been given is sent, it is closed.
   bool follows : 1 = true;        // Stays at the head; follow=0 ends there.
   bool is_holding : 1 = false;    // Blocked only just now, and listed so.
-  bool is_draining : 1 = false;   // At the head it is given retry: and closed.
+  bool is_leaving : 1 = false;    // At the head it is given retry: and closed.
+  bool is_waiting : 1 = false;    // For its next visit: it is rated.
+  bool has_reminder : 1 = false;  // In the rate wheel.
+  bool was_at_head : 1 = false;   // Once at least: from then on its lag is its own.
+  bool is_slow : 1 = false;       // Has been blocked since it was at the head last: limits of lag count.
+  bool is_over_soft : 1 = false;  // A soft limit, when it was last looked at.
   std::uint8_t listener = 0;
   std::uint16_t subscription_count = 0;
   std::uint16_t partial_subscription = 0;
@@ -87,11 +100,16 @@ struct Connection {
   std::uint32_t timer_next = 0;
   std::uint32_t timer_tick = 0;  // 0: not in the wheel.
   std::uint32_t last_write_tick = 0;
-  std::uint32_t blocked_tick = 0;  // Since when the kernel has taken nothing.
-  std::uint32_t limit_left = 0;    // limit=: events still to be sent; 0 = no limit.
-  std::uint32_t begin_tick = 0;    // When the stream began.
+  std::uint32_t blocked_tick = 0;     // Since when the kernel has taken nothing.
+  std::uint32_t limit_left = 0;       // limit=: events still to be sent; 0 = no limit.
+  std::uint32_t begin_tick = 0;       // When the stream began.
+  std::uint32_t end_tick = 0;         // When it has to leave; 0 = never.
+  std::uint32_t heartbeat_ticks = 0;  // Half of the longest silence; 0 = no heartbeat.
+  std::uint32_t rate_steps = 0;       // Between two visits at least, of the rate wheel; 0 = not rated.
+  std::uint32_t rate_due = 0;         // The step of the next one.
   std::uint64_t visited_turn = 0;
   std::array<std::uint64_t, 2> id{};
+  TornFrame* torn = nullptr;
   std::unique_ptr<OwnBytes> own;
   std::unique_ptr<Exchange> exchange;
   std::unique_ptr<Subscription[]> many;  // More than one topic.

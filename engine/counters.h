@@ -62,8 +62,9 @@ class DurationCounter {
 // What each means stands at ShardStats.
 struct alignas(64) ShardCounters {
   Counter accepts, accepts_paused, connections, subscribers, subscribers_blocked, subscribes;
-  Counter requests, deliveries, bytes_sent, sends, sends_short, heartbeats, gaps, last_turn_ms, busy_ns;
-  Counter lag_events_max, lag_bytes_max, lag_age_ms_max, subscribers_lagging;
+  Counter requests, deliveries, bytes_sent, sends, sends_short, heartbeats, gaps, skips, events_skipped, soft_lags, last_turn_ms,
+      busy_ns;
+  Counter lag_events_max, lag_bytes_max, lag_age_ms_max, subscribers_lagging, subscribers_soft_lagging;
   ReasonCounters<CloseReason, kCloseReasonNames.size()> closes;
   ReasonCounters<RefusalReason, kRefusalReasonNames.size()> refusals;
   DurationCounter turns, first_writes, last_writes;
@@ -83,6 +84,9 @@ struct alignas(64) ShardCounters {
         .sends_short = sends_short.get(),
         .heartbeats = heartbeats.get(),
         .gaps = gaps.get(),
+        .skips = skips.get(),
+        .events_skipped = events_skipped.get(),
+        .soft_lags = soft_lags.get(),
         .closes = closes.snapshot(),
         .refusals = refusals.snapshot(),
         .last_turn_ms = last_turn_ms.get(),
@@ -91,7 +95,8 @@ struct alignas(64) ShardCounters {
         .first_writes = first_writes.snapshot(),
         .last_writes = last_writes.snapshot(),
         .lag_max = Lag{.events = lag_events_max.get(), .bytes = lag_bytes_max.get(), .age_ms = lag_age_ms_max.get()},
-        .subscribers_lagging = subscribers_lagging.get()};
+        .subscribers_lagging = subscribers_lagging.get(),
+        .subscribers_soft_lagging = subscribers_soft_lagging.get()};
   }
 };
 

@@ -1,6 +1,7 @@
 #include "engine/delivery.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/assert.h"
 
@@ -15,16 +16,40 @@ std::uint32_t frames_at(const TopicView& view, Cursor cursor) {
   return cursor.segment == view.head.segment ? view.head.frame : view.held_at(cursor.segment).frames;
 }
 
-bool has_frame(const TopicView& view, Cursor cursor) {
+bool has_frame_at(const TopicView& view, Cursor cursor) {
   return !view.is_lost(cursor) && cursor < view.head && cursor.frame < frames_at(view, cursor);
 }
 
 }  // namespace
 
-bool is_over(const Subscription& subscription) {
+bool has_frame(Subscription& subscription) {
+  TopicView& view = *subscription.view;
+  if (subscription.has_ended) return false;
+  if (!subscription.conflates) {
+    view.normalise(subscription.cursor);
+    return has_frame_at(view, subscription.cursor);
+  }
+  if (subscription.passed >= view.head_position) return false;
+  Place place = view.find_place(subscription.passed);
+  if (view.find_live(place)) return true;
+  subscription.passed = view.head_position;  // All that is left is superseded.
+  return false;
+}
+
+Position next_position(const Subscription& subscription) {
+  const TopicView& view = *subscription.view;
+  if (!subscription.conflates) return view.position_at(subscription.cursor);
+  Place place = view.find_place(subscription.passed);
+  const bool is_there = view.find_live(place);
+  BROADSIDE_ASSERT(is_there);
+  return view.part(place.part).segment->entry(place.frame).position;
+}
+
+bool is_over(Subscription& subscription) {
   if (subscription.has_ended) return true;
   const TopicView& view = *subscription.view;
-  return view.is_at_end(subscription.cursor) || (view.is_ended && subscription.cursor >= view.head && !view.has_more);
+  if (!subscription.conflates && view.is_at_end(subscription.cursor)) return true;
+  return view.is_ended && !view.has_more && !has_frame(subscription);
 }
 
 bool lacks_something(Connection& connection) {
@@ -32,15 +57,12 @@ bool lacks_something(Connection& connection) {
   if (connection.partial_bytes > 0) return true;
   if (connection.is_finishing) return false;
   for (std::uint32_t i = 0; i < connection.subscription_count; ++i) {
-    Subscription& subscription = connection.subscriptions()[i];
-    if (subscription.has_ended) continue;
-    subscription.view->normalise(subscription.cursor);
-    if (has_frame(*subscription.view, subscription.cursor)) return true;
+    if (has_frame(connection.subscriptions()[i])) return true;
   }
   return false;
 }
 
-DeliveryBatch::DeliveryBatch() {
+DeliveryBatch::DeliveryBatch(TornFrames& torn_frames) : torn_frames_(torn_frames) {
   visits_.reserve(kVisitsMax);
   ranges_.reserve(std::size_t{kVisitsMax} * kRangesMax);
   runs_.reserve(std::size_t{kVisitsMax} * (kRangesMax + 2));
@@ -73,17 +95,18 @@ void DeliveryBatch::add_range(Visit& visit, const char* bytes, std::uint64_t cou
   ++visit.range_count;
 }
 
-void DeliveryBatch::add_run(Visit& visit, Connection& connection, std::uint16_t subscription, Cursor cursor,
+void DeliveryBatch::add_run(Visit& visit, std::uint16_t subscription, const HeldSegment& held, std::uint32_t frame_begin,
                             std::uint32_t frame_end, std::uint64_t skip) {
-  const HeldSegment& held = connection.subscriptions()[subscription].view->held_at(cursor.segment);
   const Segment& segment = *held.segment;
-  BROADSIDE_ASSERT(frame_end > cursor.frame && frame_end <= held.frames);
-  const std::uint64_t begin = segment.frame_begin(cursor.frame) + skip;
+  BROADSIDE_ASSERT(frame_end > frame_begin && frame_end <= held.frames);
+  const std::uint64_t begin = segment.frame_begin(frame_begin) + skip;
   const std::uint64_t bytes = segment.entry(frame_end - 1).end - begin;
-  runs_.push_back(Run{.is_own = false,
+  runs_.push_back(Run{.kind = RunKind::frames,
                       .subscription = subscription,
-                      .segment = cursor.segment,
-                      .frame_begin = cursor.frame,
+                      .ends_topic = held.ends_topic && frame_end == held.frames,
+                      .is_kept = segment.is_kept,
+                      .segment = &segment,
+                      .frame_begin = frame_begin,
                       .frame_end = frame_end,
                       .begin = begin,
                       .bytes = bytes});
@@ -91,20 +114,29 @@ void DeliveryBatch::add_run(Visit& visit, Connection& connection, std::uint16_t 
   add_range(visit, segment.bytes() + begin, bytes);
 }
 
+void DeliveryBatch::add_rest_of_frame(Visit& visit, Connection& connection) {
+  const std::uint16_t which = connection.partial_subscription;
+  if (const TornFrame* torn = connection.torn; torn != nullptr) {
+    BROADSIDE_ASSERT(!torn->is_lost());
+    const std::uint64_t left = torn->size - connection.partial_bytes;
+    runs_.push_back(Run{.kind = RunKind::torn, .subscription = which, .bytes = left});
+    ++visit.run_count;
+    add_range(visit, torn->bytes + connection.partial_bytes, left);
+    return;
+  }
+  const Subscription& subscription = connection.subscriptions()[which];
+  const Cursor cursor = subscription.cursor;
+  add_run(visit, which, subscription.view->held_at(cursor.segment), cursor.frame, cursor.frame + 1, connection.partial_bytes);
+}
+
 bool DeliveryBatch::add(Connection& connection, std::uint64_t bytes_max) {
   Visit visit{.connection = &connection,
               .range_begin = static_cast<std::uint32_t>(ranges_.size()),
               .run_begin = static_cast<std::uint32_t>(runs_.size())};
-  cursors_.clear();
-  for (std::uint32_t i = 0; i < connection.subscription_count; ++i) cursors_.push_back(connection.subscriptions()[i].cursor);
-  if (connection.partial_bytes > 0) {
-    Cursor& cursor = cursors_[connection.partial_subscription];
-    add_run(visit, connection, connection.partial_subscription, cursor, cursor.frame + 1, connection.partial_bytes);
-    ++cursor.frame;
-  }
+  if (connection.partial_bytes > 0) add_rest_of_frame(visit, connection);
   const bool has_own = connection.own != nullptr && connection.own->left() > 0;
   if (has_own) {
-    runs_.push_back(Run{.is_own = true, .bytes = connection.own->left()});
+    runs_.push_back(Run{.kind = RunKind::own, .bytes = connection.own->left()});
     ++visit.run_count;
     add_range(visit, connection.own->bytes.data() + connection.own->sent, connection.own->left());
   }
@@ -115,46 +147,99 @@ bool DeliveryBatch::add(Connection& connection, std::uint64_t bytes_max) {
   return true;
 }
 
+// What `reader` has next, if anything.
+void DeliveryBatch::find_next(Reader& reader, const Subscription& subscription) {
+  reader.has_next = false;
+  if (reader.is_over) return;
+  const TopicView& view = *subscription.view;
+  if (subscription.conflates) {
+    if (!view.find_live(reader.place)) return;
+    reader.held = &view.part(reader.place.part);
+    reader.frame = reader.place.frame;
+    reader.frames = reader.held->frames;
+  } else {
+    view.normalise(reader.cursor);
+    if (!has_frame_at(view, reader.cursor)) return;
+    reader.held = &view.held_at(reader.cursor.segment);
+    reader.frame = reader.cursor.frame;
+    reader.frames = frames_at(view, reader.cursor);
+  }
+  reader.has_next = true;
+  reader.position = reader.held->segment->entry(reader.frame).position;
+}
+
+// Behind the last frame of the reader's segment that may go in one range: before `next_position`, and none that is passed over.
+std::uint32_t DeliveryBatch::end_of_run(const Reader& reader, const Subscription& subscription, Position next_position) {
+  const Segment& segment = *reader.held->segment;
+  std::uint32_t end = reader.frames;
+  if (subscription.conflates) {
+    const Position published = subscription.view->published;
+    const auto belongs = [&](const FrameEntry& entry) {
+      return !entry.is_superseded() && entry.position < next_position && entry.position <= published;
+    };
+    end = reader.frame + 1;
+    while (end < reader.frames && belongs(segment.entry(end))) ++end;
+    return end;
+  }
+  if (segment.entry(end - 1).position >= next_position) end = segment.find_after(next_position.before(), end);
+  return end;
+}
+
 void DeliveryBatch::add_frames(Visit& visit, Connection& connection, std::uint64_t bytes_max) {
+  if (visit.bytes >= bytes_max) return;
+  const std::uint32_t count = connection.subscription_count;
+  readers_.assign(count, Reader{});
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const Subscription& subscription = connection.subscriptions()[i];
+    Reader& reader = readers_[i];
+    reader.is_over = subscription.has_ended;
+    const bool is_under_way = connection.partial_bytes > 0 && connection.partial_subscription == i;
+    const TornFrame* torn = is_under_way ? connection.torn : nullptr;
+    if (subscription.conflates) {
+      reader.place = subscription.view->find_place(torn != nullptr ? torn->position : subscription.passed);
+    } else {
+      reader.cursor = subscription.cursor;
+      if (is_under_way) ++reader.cursor.frame;
+    }
+    if (torn != nullptr && torn->is_end) reader.is_over = true;
+    find_next(reader, subscription);
+  }
   std::uint64_t limit = connection.limit_left == 0 ? UINT64_MAX : connection.limit_left;
   if (connection.limit_left != 0 && connection.partial_bytes > 0) --limit;  // The frame begun is one of them.
   while (visit.bytes < bytes_max && visit.range_count < kRangesMax && limit > 0) {
     // The smallest unsent position over all topics, and the one that ends its run.
-    std::uint32_t best = connection.subscription_count;
-    Position best_position;
+    std::uint32_t best = count;
     Position next_position{UINT64_MAX};
-    for (std::uint32_t i = 0; i < connection.subscription_count; ++i) {
-      if (connection.subscriptions()[i].has_ended) continue;
-      const TopicView& view = *connection.subscriptions()[i].view;
-      view.normalise(cursors_[i]);
-      if (!has_frame(view, cursors_[i])) continue;
-      const Position position = view.position_at(cursors_[i]);
-      if (best == connection.subscription_count || position < best_position) {
-        if (best != connection.subscription_count) next_position = best_position;
+    for (std::uint32_t i = 0; i < count; ++i) {
+      if (!readers_[i].has_next) continue;
+      if (best == count || readers_[i].position < readers_[best].position) {
+        if (best != count) next_position = readers_[best].position;
         best = i;
-        best_position = position;
-      } else if (position < next_position) {
-        next_position = position;
+      } else if (readers_[i].position < next_position) {
+        next_position = readers_[i].position;
       }
     }
-    if (best == connection.subscription_count) return;
-    const TopicView& view = *connection.subscriptions()[best].view;
-    const Cursor cursor = cursors_[best];
-    const HeldSegment& held = view.held_at(cursor.segment);
-    std::uint32_t end = frames_at(view, cursor);
-    if (held.segment->entry(end - 1).position >= next_position) end = held.segment->find_after(next_position.before(), end);
+    if (best == count) return;
+    const Subscription& subscription = connection.subscriptions()[best];
+    Reader& reader = readers_[best];
+    const HeldSegment& held = *reader.held;
+    std::uint32_t end = end_of_run(reader, subscription, next_position);
     // broadside.end, always the last of its segment, is nobody's event and does not count.
     const bool has_end_frame = held.ends_topic && end == held.frames;
-    const std::uint64_t events = end - cursor.frame - (has_end_frame ? 1U : 0U);
-    if (events > limit) end = cursor.frame + static_cast<std::uint32_t>(limit);
+    const std::uint64_t events = end - reader.frame - (has_end_frame ? 1U : 0U);
+    if (events > limit) end = reader.frame + static_cast<std::uint32_t>(limit);
     limit -= std::min(events, limit);
     // Not much more than bytes_max, but a whole frame at least.
-    const std::uint64_t last_byte = held.segment->frame_begin(cursor.frame) + (bytes_max - visit.bytes);
-    while (end - cursor.frame > 1 && held.segment->entry(end - 1).end > last_byte) end -= std::max(1U, (end - cursor.frame) / 8);
-    add_run(visit, connection, static_cast<std::uint16_t>(best), cursor, end, 0);
-    cursors_[best].frame = end;
-    // Behind an end the topic has opened again: nothing newer may go out on this stream (see Shard::visit).
-    if (held.ends_topic && end == held.frames && view.has_reopened_behind(cursor)) return;
+    const std::uint64_t last_byte = held.segment->frame_begin(reader.frame) + (bytes_max - visit.bytes);
+    while (end - reader.frame > 1 && held.segment->entry(end - 1).end > last_byte) end -= std::max(1U, (end - reader.frame) / 8);
+    add_run(visit, static_cast<std::uint16_t>(best), held, reader.frame, end, 0);
+    (subscription.conflates ? reader.place.frame : reader.cursor.frame) = end;
+    if (held.ends_topic && end == held.frames) {
+      reader.is_over = true;
+      // Behind an end the topic has opened again: nothing newer may go out on this stream (see Shard::visit).
+      if (subscription.view->head > Cursor{.segment = held.segment->sequence() + 1, .frame = 0}) return;
+    }
+    find_next(reader, subscription);
   }
 }
 
@@ -179,44 +264,86 @@ std::uint32_t DeliveryBatch::apply(const Visit& visit, std::uint64_t sent) {
     const Run& run = runs_[visit.run_begin + i];
     const std::uint64_t taken = std::min(sent, run.bytes);
     sent -= taken;
-    if (run.is_own) {
-      connection.own->sent += taken;
-      continue;
+    switch (run.kind) {
+      case RunKind::own:
+        connection.own->sent += taken;
+        break;
+      case RunKind::torn:
+        events += apply_torn(run, connection, taken);
+        break;
+      case RunKind::frames:
+        events += apply_frames(run, connection, taken);
+        break;
     }
-    Subscription& subscription = connection.subscriptions()[run.subscription];
-    const HeldSegment& held = subscription.view->held_at(run.segment);
-    std::uint32_t frame = run.frame_end;
-    connection.partial_bytes = 0;
-    if (taken < run.bytes) {
-      // The first frame that ends behind what was taken.
-      frame = run.frame_begin;
-      const std::uint64_t offset = run.begin + taken;
-      std::uint32_t high = run.frame_end;
-      while (frame < high) {
-        const std::uint32_t middle = frame + (high - frame) / 2;
-        if (held.segment->entry(middle).end > offset) {
-          high = middle;
-        } else {
-          frame = middle + 1;
-        }
-      }
-      connection.partial_bytes = static_cast<std::uint32_t>(offset - held.segment->frame_begin(frame));
-      connection.partial_subscription = run.subscription;
-    }
-    events += frame - run.frame_begin;
-    if (held.ends_topic && frame == held.frames && frame > run.frame_begin) --events;
-    subscription.cursor = Cursor{.segment = run.segment, .frame = frame};
-    TopicView& view = *subscription.view;
-    if (subscription.cursor > view.written) {
-      // What lies between has been sent to nobody, since all were blocked, and this one came later: it has no latency.
-      const Cursor from = std::max(view.written, Cursor{.segment = run.segment, .frame = run.frame_begin});
-      if (view.offered == view.written) view.offered = from;
-      advances_.push_back(Advance{.view = &view, .from = from, .to = subscription.cursor});
-      view.written = subscription.cursor;
-    }
-    if (held.ends_topic && frame == held.frames) subscription.has_ended = true;
   }
   return events;
+}
+
+std::uint32_t DeliveryBatch::apply_torn(const Run& run, Connection& connection, std::uint64_t taken) {
+  connection.partial_bytes += static_cast<std::uint32_t>(taken);
+  if (taken < run.bytes) return 0;
+  TornFrame* torn = std::exchange(connection.torn, nullptr);
+  connection.partial_bytes = 0;
+  Subscription& subscription = connection.subscriptions()[run.subscription];
+  subscription.passed = torn->position;
+  const bool is_end = torn->is_end;
+  ++subscription.cursor.frame;
+  if (!subscription.conflates && !is_end) ++subscription.counted;
+  if (is_end) subscription.has_ended = 1;
+  torn_frames_.release(torn);
+  return is_end ? 0 : 1;
+}
+
+std::uint32_t DeliveryBatch::apply_frames(const Run& run, Connection& connection, std::uint64_t taken) {
+  const Segment& segment = *run.segment;
+  Subscription& subscription = connection.subscriptions()[run.subscription];
+  std::uint32_t frame = run.frame_end;
+  connection.partial_bytes = 0;
+  if (taken < run.bytes) {
+    // The first frame that ends behind what was taken.
+    frame = run.frame_begin;
+    const std::uint64_t offset = run.begin + taken;
+    std::uint32_t high = run.frame_end;
+    while (frame < high) {
+      const std::uint32_t middle = frame + (high - frame) / 2;
+      if (segment.entry(middle).end > offset) {
+        high = middle;
+      } else {
+        frame = middle + 1;
+      }
+    }
+    tear(run, connection, frame, offset);
+  }
+  const bool has_end = run.ends_topic && frame == run.frame_end;
+  const std::uint32_t events = frame - run.frame_begin - (has_end ? 1 : 0);
+  if (!run.is_kept) subscription.cursor = Cursor{.segment = segment.sequence(), .frame = frame};
+  if (!subscription.conflates) subscription.counted += events;
+  if (frame == run.frame_begin) return 0;
+  subscription.passed = segment.entry(frame - 1).position;
+  if (has_end) subscription.has_ended = 1;
+  if (!run.is_kept) advance(run, *subscription.view, frame);
+  return events;
+}
+
+// The send ended inside `frame`, `offset` bytes into the segment.
+void DeliveryBatch::tear(const Run& run, Connection& connection, std::uint32_t frame, std::uint64_t offset) {
+  const Subscription& subscription = connection.subscriptions()[run.subscription];
+  connection.partial_bytes = static_cast<std::uint32_t>(offset - run.segment->frame_begin(frame));
+  connection.partial_subscription = run.subscription;
+  const bool may_go = subscription.conflates || subscription.view->rules.policy != LagPolicy::disconnect;
+  if (connection.partial_bytes == 0 || !may_go) return;
+  connection.torn = torn_frames_.hold(*run.segment, frame, run.ends_topic && frame + 1 == run.frame_end);
+}
+
+// Notes what was sent for the first time to anybody.
+void DeliveryBatch::advance(const Run& run, TopicView& view, std::uint32_t frame) {
+  const Cursor to{.segment = run.segment->sequence(), .frame = frame};
+  if (to <= view.written) return;
+  // What lies between has been sent to nobody, since all were blocked, and this one came later: it has no latency.
+  const Cursor from = std::max(view.written, Cursor{.segment = to.segment, .frame = run.frame_begin});
+  if (view.offered == view.written) view.offered = from;
+  advances_.push_back(Advance{.view = &view, .from = from, .to = to});
+  view.written = to;
 }
 
 void DeliveryBatch::copy(const Visit& visit, std::string& out) const {

@@ -1,4 +1,4 @@
-// What one visit sends to one subscriber: ranges of shared bytes from its cursors towards the heads, merged by position, with
+// What one visit sends to one subscriber: ranges of shared bytes from its places towards the heads, merged by position, with
 // the connection's own bytes at a frame border; and what it means that so many of these bytes were taken. No system calls.
 #pragma once
 
@@ -28,14 +28,15 @@ class DeliveryBatch {
   static constexpr std::uint32_t kVisitsMax = 128;  // 64 to 128 a batch cost the same a send; a turn stays below a millisecond.
   static constexpr std::uint32_t kRangesMax = 64;   // Of one visit.
 
-  DeliveryBatch();
+  explicit DeliveryBatch(TornFrames& torn_frames);
   void clear();
   [[nodiscard]] bool is_full() const { return visits_.size() >= kVisitsMax; }
   [[nodiscard]] std::vector<Visit>& visits() { return visits_; }
   [[nodiscard]] const std::vector<Visit>& visits() const { return visits_; }
   [[nodiscard]] const iovec* ranges_of(const Visit& visit) const { return ranges_.data() + visit.range_begin; }
 
-  // Adds what `connection` lacks, `bytes_max` or little more. False (and nothing added) if it lacks nothing.
+  // Adds what `connection` lacks: the rest of a frame begun, its own bytes, then frames, `bytes_max` in all or little more (0: no
+  // further frames). False (and nothing added) if that is nothing.
   bool add(Connection& connection, std::uint64_t bytes_max);
   void add_heartbeat(Connection& connection);
   // Moves cursors by the `sent` first bytes of the visit; returns the events that are now completely sent.
@@ -53,31 +54,57 @@ class DeliveryBatch {
   void drop_last();
 
  private:
+  enum class RunKind : std::uint8_t { frames, torn, own };
   struct Run {
-    bool is_own = false;
+    RunKind kind = RunKind::frames;
     std::uint16_t subscription = 0;
-    std::uint32_t segment = 0;
+    bool ends_topic = false;  // The last frame is broadside.end.
+    bool is_kept = false;
+    const Segment* segment = nullptr;
     std::uint32_t frame_begin = 0;
     std::uint32_t frame_end = 0;
     std::uint64_t begin = 0;  // Offset in the segment.
     std::uint64_t bytes = 0;
   };
+  // Where a visit stands in one subscription, and what comes next there.
+  struct Reader {
+    Cursor cursor;  // Plain.
+    Place place;    // Conflating.
+    bool is_over = false;
+    bool has_next = false;  // The rest is known, and true.
+    const HeldSegment* held = nullptr;
+    std::uint32_t frame = 0;
+    std::uint32_t frames = 0;  // Of `held` that may be sent.
+    Position position;
+  };
 
   void add_range(Visit& visit, const char* bytes, std::uint64_t count);
-  void add_run(Visit& visit, Connection& connection, std::uint16_t subscription, Cursor cursor, std::uint32_t frame_end,
-               std::uint64_t skip);
+  void add_run(Visit& visit, std::uint16_t subscription, const HeldSegment& held, std::uint32_t frame_begin,
+               std::uint32_t frame_end, std::uint64_t skip);
+  void add_rest_of_frame(Visit& visit, Connection& connection);
   void add_frames(Visit& visit, Connection& connection, std::uint64_t bytes_max);
+  static void find_next(Reader& reader, const Subscription& subscription);
+  static std::uint32_t end_of_run(const Reader& reader, const Subscription& subscription, Position next_position);
+  std::uint32_t apply_torn(const Run& run, Connection& connection, std::uint64_t taken);
+  std::uint32_t apply_frames(const Run& run, Connection& connection, std::uint64_t taken);
+  void tear(const Run& run, Connection& connection, std::uint32_t frame, std::uint64_t offset);
+  void advance(const Run& run, TopicView& view, std::uint32_t frame);
 
+  TornFrames& torn_frames_;
   std::vector<Visit> visits_;
   std::vector<iovec> ranges_;
   std::vector<Run> runs_;
   std::vector<Advance> advances_;
-  std::vector<Cursor> cursors_;  // Of the connection that is being added: how far the visit has come.
+  std::vector<Reader> readers_;  // Of the connection that is being added.
 };
 
+// Brings the subscription to the next frame that its head allows. False: there is none.
+bool has_frame(Subscription& subscription);
+// The position of that frame. Requires: has_frame().
+[[nodiscard]] Position next_position(const Subscription& subscription);
 // Whether the connection has frames that its heads allow, or own bytes, still to be sent.
 [[nodiscard]] bool lacks_something(Connection& connection);
 // Whether `subscription` has nothing to come: it stands behind an end, or at the head of a topic that has ended.
-[[nodiscard]] bool is_over(const Subscription& subscription);
+[[nodiscard]] bool is_over(Subscription& subscription);
 
 }  // namespace broadside

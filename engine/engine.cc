@@ -46,13 +46,13 @@ std::uint64_t read_number_file(const char* path) {
   return is_number ? number : UINT64_MAX;
 }
 
-// A quarter of the machine's memory, or of the control group's if that is less.
-std::uint64_t default_history_memory() {
+// The machine's memory, or the control group's if that is less.
+std::uint64_t machine_memory() {
   const auto machine =
       static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES)) * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
   const std::uint64_t group =
       std::min(read_number_file("/sys/fs/cgroup/memory.max"), read_number_file("/sys/fs/cgroup/memory/memory.limit_in_bytes"));
-  return std::min(machine, group) / 4;
+  return std::min(machine, group);
 }
 
 io::BackendChoice choice_of(Backend backend) {
@@ -65,6 +65,14 @@ io::BackendChoice choice_of(Backend backend) {
       return io::BackendChoice::epoll;
   }
   return io::BackendChoice::automatic;
+}
+
+std::uint64_t history_memory_of(const Config& config) {
+  return config.history_memory != 0 ? config.history_memory : machine_memory() / 4;
+}
+
+std::uint64_t memory_max_of(const Config& config) {
+  return config.memory_max != 0 ? config.memory_max : machine_memory() / 4 * 3;
 }
 
 Error bad(std::string message) { return Error{Error::Code::invalid_argument, std::move(message)}; }
@@ -248,9 +256,10 @@ Result<Done> EngineCore::open() {
   if (Result<Done> good = check(config_); !good) return good.error();
   set_limits();
   const std::uint32_t shard_count = config_.shards != 0 ? config_.shards : std::min(cores(), kShardsMax);
-  store_ = std::make_unique<TopicStore>(config_, shard_count,
-                                        config_.history_memory != 0 ? config_.history_memory : default_history_memory(), *this);
-  shared_.config = &config_;
+  store_ = std::make_unique<TopicStore>(config_, shard_count, history_memory_of(config_), *this, system_clock(),
+                                        memory_max_of(config_));
+  shared_.config = std::make_shared<const Config>(config_);
+  shared_.torn_budget.bytes_max = history_memory_of(config_) / 16;
   shared_.store = store_.get();
   shared_.handler = handler_;
   shared_.shard_count = shard_count;

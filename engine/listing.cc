@@ -2,10 +2,30 @@
 
 namespace broadside {
 
+// Superseded events count as well: they are what conflation spares the subscriber.
+static Lag conflated_lag_of(const Subscription& subscription, std::uint64_t wall_ms, std::uint32_t& steps) {
+  Lag lag;
+  const TopicView& view = *subscription.view;
+  if (subscription.has_ended || subscription.passed >= view.head_position) return lag;
+  Place at = view.find_place(subscription.passed);
+  for (; at.part < view.part_count(); at = Place{.part = at.part + 1, .frame = 0}) {
+    ++steps;
+    const HeldSegment& held = view.part(at.part);
+    const std::uint32_t frames = held.segment->find_after(view.head_position, held.frames);
+    if (at.frame >= frames) continue;
+    const std::uint64_t published_ms = held.segment->entry(at.frame).position.milliseconds();
+    if (lag.bytes == 0 && wall_ms > published_ms) lag.age_ms = wall_ms - published_ms;
+    lag.events += frames - at.frame;
+    lag.bytes += held.segment->entry(frames - 1).end - held.segment->frame_begin(at.frame);
+  }
+  return lag;
+}
+
 Lag lag_of(const Subscription& subscription, std::uint64_t wall_ms, std::uint32_t& steps) {
   Lag lag;
-  if (subscription.has_ended || subscription.view->held.empty()) return lag;
   const TopicView& view = *subscription.view;
+  if (subscription.conflates) return conflated_lag_of(subscription, wall_ms, steps);
+  if (subscription.has_ended || view.held.empty()) return lag;
   Cursor at = subscription.cursor;
   view.normalise(at);
   if (view.is_lost(at)) at = Cursor{.segment = view.first_sequence, .frame = 0};
@@ -30,10 +50,7 @@ Lag lag_of(Connection& connection, std::uint64_t wall_ms, std::uint32_t& steps) 
   Lag sum;
   steps += connection.subscription_count;
   for (std::uint32_t i = 0; i < connection.subscription_count; ++i) {
-    const Lag lag = lag_of(connection.subscriptions()[i], wall_ms, steps);
-    sum.events += lag.events;
-    sum.bytes += lag.bytes;
-    sum.age_ms = std::max(sum.age_ms, lag.age_ms);
+    sum += lag_of(connection.subscriptions()[i], wall_ms, steps);
   }
   // What has been sent of the frame under way. It may have left the log since.
   sum.bytes -= std::min<std::uint64_t>(sum.bytes, connection.partial_bytes);

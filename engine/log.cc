@@ -2,25 +2,7 @@
 
 #include <algorithm>
 
-#include "base/units.h"
-
 namespace broadside {
-namespace {
-
-// The first segment of a topic holds its first frame and little more, so that a million topics with one event each are cheap;
-// each later one doubles, up to what one send carries in a few visits.
-constexpr std::size_t kSegmentPayloadMin = 64;
-constexpr std::size_t kSegmentPayloadMax = 64 * kKiB;
-
-std::size_t aligned(std::size_t bytes) { return (bytes + alignof(FrameEntry) - 1) / alignof(FrameEntry) * alignof(FrameEntry); }
-
-// `last_payload` is that of the segment before; 0 if there is none.
-std::size_t payload_for(std::size_t last_payload, std::size_t frame_bytes) {
-  const std::size_t wanted = last_payload == 0 ? kSegmentPayloadMin : std::min(2 * last_payload, kSegmentPayloadMax);
-  return std::max(aligned(frame_bytes) + sizeof(FrameEntry), aligned(wanted));
-}
-
-}  // namespace
 
 Log::Room Log::room() const {
   if (tail_ == nullptr) return {};
@@ -33,7 +15,7 @@ std::size_t Log::reserve_cost(Room& room, std::size_t frame_bytes) {
     room.left_bytes -= needed;
     return 0;
   }
-  room.payload_bytes = payload_for(room.payload_bytes, frame_bytes);
+  room.payload_bytes = Segment::payload_for(room.payload_bytes, frame_bytes);
   room.left_bytes = room.payload_bytes - needed;
   return Segment::allocation_bytes(room.payload_bytes);
 }
@@ -49,6 +31,7 @@ bool Log::reserve(Topic* topic, std::size_t frame_bytes, Segment*& made) {
   if (reserve_cost(now, frame_bytes) == 0) return true;
   made = Segment::create(topic, next_sequence_, now.payload_bytes);
   if (made == nullptr) return false;
+  made->first_event = appended_events_;
   ++next_sequence_;
   if (tail_ == nullptr) {
     head_ = made;
@@ -69,6 +52,7 @@ void Log::append(Position position, std::string_view id_line, std::string_view b
   }
   tail_->append(position, id_line, body, !own_id.empty(), published);
   newest_ = position;
+  ++appended_events_;
   ++events_;
   event_bytes_ += id_line.size() + body.size();
   frame_bytes_ += id_line.size() + body.size();
@@ -77,7 +61,10 @@ void Log::append(Position position, std::string_view id_line, std::string_view b
   (*ids_)[std::string(own_id)] = position;
 }
 
-void Log::mark_ended() { tail_->ends_topic = true; }
+void Log::mark_ended() {
+  tail_->ends_topic = true;
+  --appended_events_;
+}
 
 const Segment* Log::segment_of(std::uint32_t sequence) const {
   const Segment* segment = head_;
@@ -101,6 +88,11 @@ Cursor Log::find_after(Position position) const {
   return head();
 }
 
+std::uint32_t Log::events_before(Cursor cursor) const {
+  const Segment* segment = tail_ != nullptr && tail_->sequence() == cursor.segment ? tail_ : segment_of(cursor.segment);
+  return segment != nullptr ? segment->first_event + cursor.frame : appended_events_;
+}
+
 bool Log::find_id(std::string_view id, Position& position) const {
   if (ids_ == nullptr) return false;
   const auto found = ids_->find(std::string(id));
@@ -121,7 +113,7 @@ void Log::forget_one() {
   floor_ = entry.position;
   --events_;
   event_bytes_ -= entry.end - begin;
-  if (entry.has_own_id != 0 && ids_ != nullptr) {
+  if (entry.has_own_id() && ids_ != nullptr) {
     // The frame begins with its id line: `id: `, the id, LF.
     const std::string_view frame(first_segment_->bytes() + begin, entry.end - begin);
     const auto found = ids_->find(std::string(frame.substr(4, frame.find('\n') - 4)));

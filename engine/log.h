@@ -53,6 +53,9 @@ class Log {
   // The position of an own id that the log still holds.
   [[nodiscard]] bool find_id(std::string_view id, Position& position) const;
   [[nodiscard]] Position position_at(Cursor cursor) const;  // Requires: a frame is there.
+  // Published events of the topic before `cursor`, modulo 2^32: what two cursors differ by. Requires: not behind an end.
+  [[nodiscard]] std::uint32_t events_before(Cursor cursor) const;
+  [[nodiscard]] std::uint32_t events_total() const { return appended_events_; }  // Ever, modulo 2^32.
 
   // Moves first_ as the bounds ask; the frames stay until drop_first_segment().
   void forget(const Retention& retention, std::uint64_t now_ms);
@@ -82,7 +85,8 @@ class Log {
   Segment* first_segment_ = nullptr;  // The one first_ is in; null when it is behind the last frame.
   Cursor first_;
   std::uint32_t next_sequence_ = 0;
-  std::uint32_t taken_frames_ = 0;  // Frames of the segment taken last.
+  std::uint32_t taken_frames_ = 0;     // Frames of the segment taken last.
+  std::uint32_t appended_events_ = 0;  // Ever, without ends; modulo 2^32.
   std::uint64_t events_ = 0;
   std::uint64_t event_bytes_ = 0;
   std::uint64_t frame_bytes_ = 0;

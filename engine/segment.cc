@@ -1,10 +1,27 @@
 #include "engine/segment.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <new>
 
+#include "base/units.h"
+
 namespace broadside {
+namespace {
+
+// Small, so that a million topics with one event each are cheap.
+constexpr std::size_t kPayloadMin = 64;
+constexpr std::size_t kPayloadMax = 64 * kKiB;
+
+std::size_t aligned(std::size_t bytes) { return (bytes + alignof(FrameEntry) - 1) / alignof(FrameEntry) * alignof(FrameEntry); }
+
+}  // namespace
+
+std::size_t Segment::payload_for(std::size_t last_payload, std::size_t frame_bytes) {
+  const std::size_t wanted = last_payload == 0 ? kPayloadMin : std::min(2 * last_payload, kPayloadMax);
+  return std::max(aligned(frame_bytes) + sizeof(FrameEntry), aligned(wanted));
+}
 
 Segment* Segment::create(Topic* topic, std::uint32_t sequence, std::size_t payload_bytes) {
   BROADSIDE_ASSERT(payload_bytes % alignof(FrameEntry) == 0);
@@ -30,8 +47,14 @@ void Segment::append(Position position, std::string_view first, std::string_view
   used_bytes_ += static_cast<std::uint32_t>(first.size() + second.size());
   auto* index = reinterpret_cast<FrameEntry*>(out + payload_bytes_) - 1 - frames_;
   new (index) FrameEntry{
-      .position = position, .end = used_bytes_, .published = published & kPublishStampMask, .has_own_id = has_own_id ? 1U : 0U};
+      .position = position, .end = used_bytes_, .word = (published & kPublishStampMask) | (has_own_id ? FrameEntry::kOwnId : 0)};
   ++frames_;
+}
+
+void Segment::supersede(std::uint32_t frame) {
+  BROADSIDE_ASSERT(frame < frames_);
+  auto* index = reinterpret_cast<FrameEntry*>(reinterpret_cast<char*>(this + 1) + payload_bytes_) - 1 - frame;
+  index->word.fetch_or(FrameEntry::kSuperseded, std::memory_order_relaxed);
 }
 
 std::uint32_t Segment::find_after(Position position, std::uint32_t frames) const {

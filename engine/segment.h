@@ -1,11 +1,14 @@
-// A piece of a log: frames one behind the other in contiguous bytes, and a small index of where each begins and stands.
-// Written by publishers under the store's lock; read by shards up to the frame count that they were told under that lock.
+// A piece of a log, or of what outlives it (keys.h): frames one behind the other in contiguous bytes, and a small index of where
+// each begins and stands. Written by publishers under the store's lock; read by shards up to the frame count that they were told
+// under that lock.
 #pragma once
 
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string_view>
+#include <vector>
 
 #include "base/assert.h"
 #include "broadside/position.h"
@@ -13,16 +16,27 @@
 
 namespace broadside {
 
+struct Key;
 struct Topic;
 
 // One frame of a segment.
 struct FrameEntry {
+  static constexpr std::uint32_t kOwnId = std::uint32_t{1} << 31;
+  static constexpr std::uint32_t kSuperseded = std::uint32_t{1} << 30;
+
   Position position;
   std::uint32_t end = 0;  // Offset behind its last byte; it begins where the one before it ends.
-  PublishStamp published : kPublishStampBits = 0;
-  std::uint32_t has_own_id : 1 = 0;  // The publisher gave an id: it is in the topic's index.
+  // The publish stamp and two flags in one word: a frame may be superseded while shards read it.
+  std::atomic<std::uint32_t> word{0};
+
+  [[nodiscard]] PublishStamp published() const { return word.load(std::memory_order_relaxed) & kPublishStampMask; }
+  // The publisher gave an id: it is in the topic's index.
+  [[nodiscard]] bool has_own_id() const { return (word.load(std::memory_order_relaxed) & kOwnId) != 0; }
+  // There is a newer event of the same key, or none is wanted: conflation passes over it.
+  [[nodiscard]] bool is_superseded() const { return (word.load(std::memory_order_relaxed) & kSuperseded) != 0; }
 };
 
+static_assert(kPublishStampBits == 30, "two bits of the word are flags");
 static_assert(sizeof(FrameEntry) == 16, "what an event costs beside its frame");
 
 // Where a subscriber stands in a log: before frame `frame` of the segment with that sequence number. The end of a segment and
@@ -50,10 +64,17 @@ class Segment {
   [[nodiscard]] bool fits(std::size_t frame_bytes) const { return frame_bytes + sizeof(FrameEntry) <= left_bytes(); }
   // Appends a frame made of two parts. Requires: fits(), the store's lock.
   void append(Position position, std::string_view first, std::string_view second, bool has_own_id, PublishStamp published);
+  // Of the segment behind one of `last_payload` (0: there is none) that must hold `frame_bytes`: the first holds its first frame
+  // and little more, each later one doubles, up to what one send carries in a few visits.
+  [[nodiscard]] static std::size_t payload_for(std::size_t last_payload, std::size_t frame_bytes);
+  void supersede(std::uint32_t frame);  // Requires: the store's lock.
 
   [[nodiscard]] const char* bytes() const { return reinterpret_cast<const char*>(this + 1); }
   [[nodiscard]] const FrameEntry& entry(std::uint32_t frame) const {
     return *(reinterpret_cast<const FrameEntry*>(bytes() + payload_bytes_) - 1 - frame);
+  }
+  [[nodiscard]] std::string_view frame_bytes(std::uint32_t frame) const {
+    return {bytes() + frame_begin(frame), entry(frame).end - frame_begin(frame)};
   }
   [[nodiscard]] std::uint32_t frame_begin(std::uint32_t frame) const { return frame == 0 ? 0 : entry(frame - 1).end; }
   [[nodiscard]] std::uint32_t frames() const { return frames_; }
@@ -66,8 +87,13 @@ class Segment {
   [[nodiscard]] std::uint32_t find_after(Position position, std::uint32_t frames) const;
 
   Topic* topic = nullptr;
-  Segment* next = nullptr;   // In the log.
-  Segment* older = nullptr;  // In the store's list of all segments by last frame.
+  Segment* next = nullptr;  // In the log.
+  // Under the store's lock: the keys whose newest event lies here, by frame; null where there is none.
+  std::unique_ptr<std::vector<Key*>> keys;
+  std::uint32_t first_event = 0;  // Events of the topic before its first frame, modulo 2^32.
+  std::uint32_t live = 0;         // Kept ones: frames that are the newest of their key.
+  bool is_kept = false;           // It has outlived the log.
+  Segment* older = nullptr;       // In the store's list of all segments by last frame.
   Segment* newer = nullptr;
   bool ends_topic = false;  // Its last frame is broadside.end: a cursor stops behind it.
 

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/assert.h"
 #include "engine/clock.h"
@@ -18,7 +19,7 @@ constexpr std::uint32_t kResetsPerTickMax = 8192;  // At the end of a drain; wha
 
 Shard::Shard(ShardShared& shared, std::uint32_t number)
     : shared_(shared),
-      config_(*shared.config),
+      config_(shared.config),
       clock_(*shared.clock),
       store_(*shared.store),
       number_(number),
@@ -29,6 +30,7 @@ Shard::~Shard() = default;
 void Shard::start(const std::vector<int>& listeners) {
   now_ = turn_ended_ = clock_.monotonic();
   wheel_.start(now_);
+  rates_.start(now_);
   counters_.last_turn_ms.set(static_cast<std::uint64_t>(now_ / kMillisecond));
   listeners_ = listeners;
   for (std::size_t i = 0; i < listeners.size(); ++i) io_->add_listener(listeners[i], static_cast<std::uint32_t>(i));
@@ -57,7 +59,7 @@ void Shard::signal() {
 Nanos Shard::wait_time() const {
   const bool has_work = !ready_.empty() || sweeps_first_ != nullptr || !heartbeats_.empty() || !outputs_.empty() || is_stopped_ ||
                         !listings_.empty();
-  return has_work ? 0 : wheel_.until_tick(now_);
+  return has_work ? 0 : rates_.until_due(now_, wheel_.until_tick(now_));
 }
 
 // One pass of the loop: what the kernel has, what other threads want, what the clock says, then one batch of sends.
@@ -77,6 +79,7 @@ bool Shard::run_turn() {
   if (has_signal_.exchange(false)) take_messages();
   wheel_.advance(now_, [this](Connection& connection) { on_timer(connection); });
   if (wheel_.now() != last_tick_) on_tick();
+  rates_.advance(now_, [this](std::uint32_t step, io::Token token) { on_rate_due(step, token); });
   const TurnStart start = store_.begin_turn(number_);
   // All views that this turn touches are brought to this one moment; before here they stand at the last turn's.
   published_ = start.published;
@@ -145,7 +148,7 @@ void Shard::on_accepted(const io::Completion& completion) {
   connection.socket = completion.socket;
   connection.listener = static_cast<std::uint8_t>(completion.token.index);
   connection.exchange = std::make_unique<Exchange>();
-  wheel_.set(connection, ticks_of_ms(config_.head_timeout_ms));
+  wheel_.set(connection, ticks_of_ms(config_->head_timeout_ms));
   start_reading(connection);
 }
 
@@ -167,7 +170,12 @@ void Shard::on_tick() {
     accepts_are_paused_ = false;
     io_->resume_accepts();
   }
-  if (number_ == 0) store_.tick();
+  if (number_ == 0) {
+    std::uint64_t memory = 0;
+    for (const Shard* shard : shared_.shards) memory += shard->connection_memory();
+    store_.set_connection_memory(memory);
+    store_.tick();
+  }
   release_holds();
   scan_lag();
   if (is_draining_) drain_some();
@@ -214,6 +222,9 @@ void Shard::on_message(Message& message) {
     case Message::Kind::list:
       listings_.emplace_back(std::move(message.listing), message.place);
       return;
+    case Message::Kind::reconfigure:
+      config_ = std::move(message.config);
+      return;
     case Message::Kind::drain:
       return start_drain();
     case Message::Kind::stop:
@@ -229,11 +240,11 @@ void Shard::start_drain() {
   // Whoever connects from here on is refused by the kernel instead of waiting in a queue that nobody empties.
   for (const int listener : listeners_) io::stop_listening(listener);
   drain_next_ = 0;
-  drain_end_ = now_ + static_cast<Nanos>(config_.drain_timeout_ms) * kMillisecond;
+  drain_end_ = now_ + static_cast<Nanos>(config_->drain_timeout_ms) * kMillisecond;
   // All streams in nine tenths of the time, or as fast as was asked for. This shard has its part of the rate.
-  const double ticks = std::max(1.0, 0.9 * static_cast<double>(config_.drain_timeout_ms) / 100.0);
-  drain_per_tick_ = config_.drain_rate > 0 ? static_cast<double>(config_.drain_rate) / 10.0 / shared_.shard_count
-                                           : static_cast<double>(counters_.subscribers.get()) / ticks;
+  const double ticks = std::max(1.0, 0.9 * static_cast<double>(config_->drain_timeout_ms) / 100.0);
+  drain_per_tick_ = config_->drain_rate > 0 ? static_cast<double>(config_->drain_rate) / 10.0 / shared_.shard_count
+                                            : static_cast<double>(counters_.subscribers.get()) / ticks;
   drain_per_tick_ = std::max(drain_per_tick_, 1.0);
   // Publishers that are between two requests are not kept waiting; the others get Connection: close with their answer.
   for (std::uint32_t i = 0; i < connections_.size(); ++i) {
@@ -254,8 +265,7 @@ void Shard::drain_some() {
     Connection& connection = connections_.at(drain_next_);
     if (connection.state != ConnectionState::streaming) continue;
     drain_budget_ -= 1;
-    connection.is_draining = true;
-    if (!connection.is_blocked) make_ready(connection);
+    begin_leave(connection);
   }
   if (now_ < drain_end_) return;
   // What is left has had its time.
@@ -286,6 +296,7 @@ void Shard::leave_topics(Connection& connection) {
 
 void Shard::close(Connection& connection, io::CloseMode mode, CloseReason reason) {
   counters_.closes.add(reason);
+  if (connection.torn != nullptr) torn_frames_.release(std::exchange(connection.torn, nullptr));
   if (connection.state == ConnectionState::streaming) {
     if (connection.is_blocked) counters_.subscribers_blocked.subtract();
     by_id_.erase(connection);
@@ -299,6 +310,14 @@ void Shard::close(Connection& connection, io::CloseMode mode, CloseReason reason
   counters_.connections.subtract();
   shared_.connections.fetch_sub(1, std::memory_order_relaxed);
   connections_.free(connection);
+}
+
+// A connection costs the kernel 4 KB, and the process a good deal less; one that has stopped reading holds some 16 KiB more
+// (TCP_NOTSENT_LOWAT).
+std::uint64_t Shard::connection_memory() const {
+  constexpr std::uint64_t kConnectionBytes = 4608;
+  constexpr std::uint64_t kBlockedBytes = 16 * kKiB;
+  return counters_.connections.get() * kConnectionBytes + counters_.subscribers_blocked.get() * kBlockedBytes;
 }
 
 void Shard::close_all() {

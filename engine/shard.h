@@ -1,11 +1,12 @@
 // One thread with its own ring, listeners and connections. This header is the shard's whole state; the turn of the loop is in
-// shard.cc, requests in shard_requests.cc, streams in shard_streams.cc, delivery in shard_delivery.cc.
+// shard.cc, requests in shard_requests.cc, streams in shard_streams.cc, delivery in shard_delivery.cc, lag in shard_policy.cc.
 #pragma once
 
 #include <atomic>
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,7 @@
 #include "engine/delivery.h"
 #include "engine/io/io.h"
 #include "engine/listing.h"
+#include "engine/rate_wheel.h"
 #include "engine/subscribe_request.h"
 #include "engine/timer_wheel.h"
 #include "engine/topic_store.h"
@@ -26,7 +28,7 @@ namespace broadside {
 
 // What all shards of an engine share. Plain values are set before they start.
 struct ShardShared {
-  const Config* config = nullptr;
+  std::shared_ptr<const Config> config;
   const Clock* clock = &system_clock();
   TopicStore* store = nullptr;
   RequestHandler* handler = nullptr;
@@ -38,26 +40,31 @@ struct ShardShared {
   std::atomic<std::uint32_t> connections{0};
   std::atomic<bool> is_draining{false};
   std::atomic<std::uint32_t> listings{0};  // Under way.
+  TornBudget torn_budget;
   // Targeted events and their answers go from shard to shard.
   std::vector<class Shard*> shards;
 };
 
 // What other threads ask of a shard.
 struct Message {
-  enum class Kind : std::uint8_t { respond, send_to, list, drain, stop };
+  enum class Kind : std::uint8_t { respond, send_to, list, reconfigure, drain, stop };
   Kind kind = Kind::respond;
   ResponseToken token;
-  Response response;                  // respond.
-  std::array<std::uint64_t, 2> id{};  // send_to: the connection.
-  std::string event_body;             // send_to: the frame without its id line.
-  std::shared_ptr<Listing> listing;   // list.
-  std::uint32_t place = 0;            // list: where in the table to begin.
+  Response response;                     // respond.
+  std::array<std::uint64_t, 2> id{};     // send_to: the connection.
+  std::string event_body;                // send_to: the frame without its id line.
+  std::shared_ptr<Listing> listing;      // list.
+  std::uint32_t place = 0;               // list: where in the table to begin.
+  std::shared_ptr<const Config> config;  // reconfigure.
 };
 
 // The shard that a connection's public id names.
 [[nodiscard]] constexpr std::uint32_t shard_of_id(const std::array<std::uint64_t, 2>& id, std::uint32_t shard_count) {
   return static_cast<std::uint32_t>(id[1] % shard_count);
 }
+
+// The data of broadside.gap. `lost` is the number of events if that is known.
+[[nodiscard]] std::string gap_json(std::string_view topic, const Gap& gap, std::optional<std::uint32_t> lost);
 
 class Shard {
  public:
@@ -79,6 +86,8 @@ class Shard {
   void post(Message message);
   void signal();  // Something waits: a message, or a topic that has grown.
   [[nodiscard]] ShardStats stats() const { return counters_.snapshot(); }
+  // What its connections take of the process's and the kernel's memory, by estimate.
+  [[nodiscard]] std::uint64_t connection_memory() const;
 
  private:
   // shard.cc: the turn.
@@ -117,7 +126,8 @@ class Shard {
 
   // shard_streams.cc: from subscribe to close.
   bool on_subscribe(Connection& connection);  // True: the connection still speaks HTTP.
-  bool refuse_full(Connection& connection, const std::string& headers);
+  bool refuse_stream(Connection& connection, RefusalReason reason, const std::string& headers);
+  void begin_subscriptions(Connection& connection, StartPlan& plan);
   void begin_stream(Connection& connection, const SubscribeRequest& request, StartPlan& plan, const std::string& headers);
   void append_own(Connection& connection, std::string_view bytes);
   void append_start(Connection& connection, const SubscribeRequest& request, const StartPlan& plan);
@@ -126,9 +136,22 @@ class Shard {
   int send_to(const std::array<std::uint64_t, 2>& id, std::string_view event_body);
   [[nodiscard]] Position sent_position(Connection& connection);
   void on_stream_timer(Connection& connection);
-  [[nodiscard]] std::uint32_t stream_timer_ticks() const;
-  void give_notice_of_drain(Connection& connection);
+  [[nodiscard]] static std::uint32_t stream_timer_ticks(const Connection& connection);
+  void set_stream_timer(Connection& connection);
+  void begin_leave(Connection& connection);
+  void give_notice_of_leave(Connection& connection);
   void begin_finish(Connection& connection);
+
+  // shard_policy.cc: what happens to subscribers that lag, and when rated ones are visited.
+  bool apply_policies(Connection& connection);
+  bool apply_policy(Connection& connection, std::uint32_t index);
+  void skip_ahead(Connection& connection, Subscription& subscription);
+  void tell_gap(Connection& connection, const Subscription& subscription, const Gap& gap, std::optional<std::uint32_t> lost);
+  bool look_at_lag(Connection& connection, Lag& sum, std::uint64_t wall_ms, std::uint32_t& steps);
+  [[nodiscard]] bool is_due(const Connection& connection) const;
+  void set_rate(Connection& connection, double rate);
+  void wait_for_rate(Connection& connection);
+  void on_rate_due(std::uint32_t step, io::Token token);
 
   // shard_delivery.cc: sweeps and visits; shard_latency.cc: record_...
   void deliver();
@@ -141,6 +164,7 @@ class Shard {
   void record_written(Nanos sent_at);
   void record_offered(TopicView& view, Position passed, Nanos now);
   void after_sent(Connection& connection);
+  bool arrive_at_head(Connection& connection);
   void ensure_current(TopicView& view);
   void start_mark(TopicView& view);
   void finish_mark(TopicView& view, Nanos now);
@@ -173,7 +197,7 @@ class Shard {
   void finish_listing(Listing& listing);
 
   ShardShared& shared_;
-  const Config& config_;
+  std::shared_ptr<const Config> config_;
   const Clock& clock_;
   TopicStore& store_;
   const std::uint32_t number_;
@@ -208,7 +232,9 @@ class Shard {
   std::string date_;
   std::vector<io::Completion> completions_;
   std::vector<Message> messages_;
-  DeliveryBatch batch_;
+  TornFrames torn_frames_{shared_.torn_budget};
+  DeliveryBatch batch_{torn_frames_};
+  RateWheel rates_;
   std::vector<io::SendRequest> requests_;
   std::deque<io::Token> ready_;    // Connections to visit out of the sweeps' order.
   std::deque<io::Token> holding_;  // Blocked only just now: their logs wait for them.
@@ -225,6 +251,7 @@ class Shard {
   std::uint32_t lag_tick_ = 0;  // When the pass began.
   Lag lag_found_;               // In the pass under way.
   std::uint64_t lagging_found_ = 0;
+  std::uint64_t soft_lagging_found_ = 0;
   TopicView* sweeps_first_ = nullptr;  // Views whose lap is under way, in order.
   TopicView* sweeps_last_ = nullptr;
   std::size_t sweeps_count_ = 0;

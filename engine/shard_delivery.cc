@@ -40,9 +40,10 @@ void Shard::ensure_current(TopicView& view) {
   if (view.refreshed_turn == turn_) return;
   const bool is_first = view.refreshed_turn == 0;
   const Position before = view.head_position;
-  view.has_more = store_.refresh(view, published_);
+  view.has_more = store_.refresh(view, published_, &torn_frames_);
   view.refreshed_turn = turn_;
   if (is_first || view.head_position != before) {
+    if (view.trail != nullptr) view.trail->note(wheel_.now(), view.head_position);
     // Everybody has to be offered the new head: the lap under way becomes a whole one from here.
     view.lap_left = static_cast<std::uint32_t>(view.slots.size());
     if (view.mark_left == 0 && !view.is_lap_done) start_mark(view);
@@ -60,10 +61,7 @@ void Shard::start_mark(TopicView& view) {
 Position Shard::passed_by(Connection& connection, TopicView& view, Position passed) {
   for (std::uint32_t i = 0; i < connection.subscription_count; ++i) {
     Subscription& subscription = connection.subscriptions()[i];
-    if (subscription.view != &view || subscription.has_ended) continue;
-    view.normalise(subscription.cursor);
-    if (view.is_lost(subscription.cursor) || subscription.cursor >= view.head || view.is_at_end(subscription.cursor)) continue;
-    passed = std::min(passed, view.position_at(subscription.cursor).before());
+    if (subscription.view == &view && has_frame(subscription)) passed = std::min(passed, next_position(subscription).before());
   }
   return passed;
 }
@@ -86,6 +84,8 @@ void Shard::finish_mark(TopicView& view, Nanos now) {
   }
   view.is_offer_open = offered < view.mark_position;
   record_offered(view, offered, now);
+  // Rated subscribers that wait for their next visit are in no lap.
+  if (view.trail != nullptr) passed = std::min(passed, view.trail->passed(wheel_.now()));
   view.lap_position.store(passed.packed, std::memory_order_relaxed);
   if (view.head_position > view.mark_position) start_mark(view);
 }
@@ -163,12 +163,12 @@ void Shard::add_slots(Connection& connection) {
     Subscription& subscription = connection.subscriptions()[i];
     TopicView& view = *subscription.view;
     if (!view.holes.empty()) {
-      subscription.slot = view.holes.back();
+      subscription.slot = view.holes.back() & Subscription::kNoSlot;
       view.holes.pop_back();
       view.slots[subscription.slot] = &subscription;
       continue;
     }
-    subscription.slot = static_cast<std::uint32_t>(view.slots.size());
+    subscription.slot = static_cast<std::uint32_t>(view.slots.size()) & Subscription::kNoSlot;
     view.slots.push_back(&subscription);
     // The places still to be passed may reach over the end of the array, which is now one further.
     if (view.lap_left > 0) ++view.lap_left;
@@ -191,10 +191,12 @@ void Shard::block(Connection& connection) {
   // The stall is counted from when the kernel took the last byte, also over edges of writability that come to nothing.
   if (connection.blocked_tick == 0) connection.blocked_tick = wheel_.now();
   set_blocked(connection, true);
+  connection.is_waiting = false;
+  connection.is_slow = connection.was_at_head;
   remove_slots(connection);
   counters_.subscribers_blocked.add();
   const std::uint32_t stalled_ticks = wheel_.now() - connection.blocked_tick;
-  const std::uint32_t stall_ticks_max = ticks_of_ms(config_.stall_timeout_ms);
+  const std::uint32_t stall_ticks_max = ticks_of_ms(config_->stall_timeout_ms);
   wheel_.set(connection, stalled_ticks < stall_ticks_max ? stall_ticks_max - stalled_ticks : 1);
   // In a burst a healthy peer is blocked for as long as it takes to read: for a moment the logs wait for it like for the
   // unblocked (within --backlog-bytes), so that a burst throws nobody out.
@@ -209,7 +211,7 @@ void Shard::unblock(Connection& connection) {
   set_blocked(connection, false);
   add_slots(connection);
   counters_.subscribers_blocked.subtract();
-  wheel_.set(connection, stream_timer_ticks());
+  set_stream_timer(connection);
   make_ready(connection);
   // From here on its logs wait for it again.
   for (std::uint32_t i = 0; i < connection.subscription_count; ++i) {
@@ -242,29 +244,12 @@ bool Shard::visit(Connection& connection) {
   connection.visited_turn = turn_;
   // One that only needs the rest of its own bytes no longer depends on the logs.
   const bool needs_logs = !connection.is_finishing || connection.partial_bytes > 0;
-  for (std::uint32_t i = 0; needs_logs && i < connection.subscription_count; ++i) {
-    Subscription& subscription = connection.subscriptions()[i];
-    ensure_current(*subscription.view);
-    if (subscription.has_ended) {
-      // The topic has opened again: this stream stops at the end all the same. It is closed before anything newer goes out, so
-      // that the next request, with its Last-Event-ID, goes on behind the end and misses nothing.
-      if (subscription.view->has_reopened_behind(subscription.cursor)) {
-        begin_finish(connection);
-        make_ready(connection);
-      }
-      continue;
-    }
-    subscription.view->normalise(subscription.cursor);
-    if (!subscription.view->is_lost(subscription.cursor)) continue;
-    // The place where the policy of a topic will decide. For now a lagging subscriber is closed; it resumes, or learns of its
-    // gap.
-    close(connection, connection.partial_bytes > 0 ? io::CloseMode::reset : io::CloseMode::orderly, CloseReason::lagging);
-    return false;
-  }
+  if (needs_logs && !apply_policies(connection)) return false;
+  const bool may_have_frames = is_due(connection);
   const bool own_waits = connection.own != nullptr && connection.own->left() > 0;
-  if (connection.is_chunked && !own_waits && !connection.is_finishing) {
+  if (connection.is_chunked && !own_waits && !connection.is_finishing && may_have_frames) {
     // Chunk lines are private, and so are then the bytes between them.
-    if (!batch_.add(connection, config_.send_bytes_max / 4)) return false;
+    if (!batch_.add(connection, config_->send_bytes_max / 4)) return false;
     const Visit framed = batch_.visits().back();
     std::string bytes;
     batch_.copy(framed, bytes);
@@ -275,7 +260,12 @@ bool Shard::visit(Connection& connection) {
     if (connection.limit_left != 0 && (connection.limit_left -= std::min(events, connection.limit_left)) == 0)
       begin_finish(connection);
   }
-  return batch_.add(connection, config_.send_bytes_max);
+  if (!batch_.add(connection, may_have_frames ? config_->send_bytes_max : 0)) {
+    if (!may_have_frames) wait_for_rate(connection);
+    return false;
+  }
+  if (may_have_frames && connection.rate_steps != 0) connection.rate_due = rates_.step_at(now_) + connection.rate_steps;
+  return true;
 }
 
 void Shard::visit_ready() {
@@ -305,7 +295,8 @@ void Shard::sweep_some(TopicView& view) {
     if (view.lap_next >= view.slots.size()) view.lap_next = 0;
     Subscription* subscription = view.slots[view.lap_next++];
     ++looked;
-    const bool rests = subscription != nullptr && subscription->cursor == view.head;
+    const bool rests = subscription != nullptr &&
+                       (subscription->conflates ? subscription->passed >= view.head_position : subscription->cursor == view.head);
     if (subscription == nullptr || rests || subscription->connection->is_ready) {
       pass_slots(view, 1);
       continue;
@@ -340,7 +331,7 @@ void Shard::deliver() {
     heartbeats_.pop_back();
     // Only where nothing is unsent: in the middle of a frame a comment would tear it.
     if (connection == nullptr || connection->is_blocked || connection->is_ready || connection->visited_turn == turn_) continue;
-    if (wheel_.now() - connection->last_write_tick < stream_timer_ticks()) continue;  // Has been told something since.
+    if (wheel_.now() - connection->last_write_tick < connection->heartbeat_ticks) continue;  // Has been told something since.
     if (connection->partial_bytes > 0 || (connection->own != nullptr && connection->own->left() > 0)) continue;
     connection->visited_turn = turn_;
     batch_.add_heartbeat(*connection);
@@ -409,23 +400,46 @@ void Shard::settle(const Visit& visit, const io::SendRequest& request, Nanos sen
   }
 }
 
+// It has been sent everything that there is. Whether nothing more will come: all its topics have ended, or it does not follow.
+bool Shard::arrive_at_head(Connection& connection) {
+  connection.was_at_head = true;
+  connection.is_slow = false;
+  bool is_over_everywhere = connection.subscription_count > 0;
+  bool may_lack_a_key = false;  // What it was spared as superseded may be by an event of after this turn.
+  for (std::uint32_t i = 0; i < connection.subscription_count; ++i) {
+    Subscription& subscription = connection.subscriptions()[i];
+    TopicView& view = *subscription.view;
+    if (!is_over(subscription)) is_over_everywhere = false;
+    if (!subscription.conflates || subscription.has_ended) continue;
+    if (view.has_more) may_lack_a_key = true;
+    if (view.rules.policy == LagPolicy::conflate) continue;
+    // It has had its snapshot.
+    subscription.conflates = 0;
+    subscription.cursor = view.head;
+    subscription.counted = view.events_before(view.head);
+  }
+  return is_over_everywhere || (!connection.follows && !may_lack_a_key);
+}
+
 // All that the visit had was sent. Is there more, is it over, or does it rest at the head?
 void Shard::after_sent(Connection& connection) {
   if (!lacks_something(connection) && !connection.is_finishing) {
-    bool is_over_everywhere = connection.subscription_count > 0;
-    for (std::uint32_t i = 0; i < connection.subscription_count; ++i) {
-      if (!is_over(connection.subscriptions()[i])) is_over_everywhere = false;
-    }
-    if (connection.is_draining) {
-      give_notice_of_drain(connection);
-    } else if (is_over_everywhere || !connection.follows) {
+    const bool is_over = arrive_at_head(connection);
+    if (connection.is_leaving) {
+      give_notice_of_leave(connection);
+    } else if (is_over) {
       begin_finish(connection);
     }
   }
-  if (lacks_something(connection)) {
+  const bool has_private = connection.partial_bytes > 0 || (connection.own != nullptr && connection.own->left() > 0);
+  const bool may_wait = !has_private && !connection.is_finishing && !is_due(connection);
+  if (may_wait) {
+    wait_for_rate(connection);
+  } else if (lacks_something(connection)) {
     make_ready(connection);
   } else if (connection.is_finishing) {
-    close(connection, io::CloseMode::orderly, connection.is_draining ? CloseReason::drained : CloseReason::finished);
+    const CloseReason left = is_draining_ ? CloseReason::drained : CloseReason::aged;
+    close(connection, io::CloseMode::orderly, connection.is_leaving ? left : CloseReason::finished);
   } else {
     set_behind(connection, false);
   }

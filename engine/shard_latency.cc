@@ -6,7 +6,8 @@ namespace broadside {
 namespace {
 
 // Calls `sample` for the stamp of each published event of `view` from `at` on for as long as `goes_on(cursor, entry)`, and moves
-// `at` behind them. What has left the log unsampled (--backlog-bytes) is passed over, and broadside.end is nobody's event.
+// `at` behind them. What has left the log unsampled (--backlog-bytes) or is superseded is passed over, and broadside.end is
+// nobody's event.
 template <typename GoesOn, typename Sample>
 void walk_events(const TopicView& view, Cursor& at, GoesOn&& goes_on, Sample&& sample) {
   if (at.segment < view.first_sequence) at = Cursor{.segment = view.first_sequence, .frame = 0};
@@ -16,7 +17,7 @@ void walk_events(const TopicView& view, Cursor& at, GoesOn&& goes_on, Sample&& s
       const FrameEntry& entry = held.segment->entry(at.frame);
       if (!goes_on(at, entry)) return;
       const bool is_end = held.ends_topic && at.frame + 1 == held.frames;
-      if (!is_end) sample(entry.published);
+      if (!is_end && !entry.is_superseded()) sample(entry.published());
     }
     if (at.segment - view.first_sequence + 1 == view.held.size()) return;
     at = Cursor{.segment = at.segment + 1, .frame = 0};

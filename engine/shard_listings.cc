@@ -24,6 +24,7 @@ void Shard::scan_lag() {
     lag_tick_ = wheel_.now();
     lag_found_ = {};
     lagging_found_ = 0;
+    soft_lagging_found_ = 0;
   }
   const std::uint64_t wall_ms = clock_.wall_ms();
   const std::uint32_t size = may_lag() ? connections_.size() : 0;
@@ -31,7 +32,12 @@ void Shard::scan_lag() {
     ++steps;
     Connection& connection = connections_.at(lag_next_);
     if (connection.state != ConnectionState::streaming) continue;
-    const Lag lag = lag_of(connection, wall_ms, steps);
+    Lag lag;
+    if (!look_at_lag(connection, lag, wall_ms, steps)) {
+      close(connection, connection.partial_bytes > 0 ? io::CloseMode::reset : io::CloseMode::orderly, CloseReason::lagging);
+      continue;
+    }
+    if (connection.is_over_soft) ++soft_lagging_found_;
     lag_found_.events = std::max(lag_found_.events, lag.events);
     lag_found_.bytes = std::max(lag_found_.bytes, lag.bytes);
     lag_found_.age_ms = std::max(lag_found_.age_ms, lag.age_ms);
@@ -43,6 +49,7 @@ void Shard::scan_lag() {
   counters_.lag_bytes_max.set(lag_found_.bytes);
   counters_.lag_age_ms_max.set(lag_found_.age_ms);
   counters_.subscribers_lagging.set(lagging_found_);
+  counters_.subscribers_soft_lagging.set(soft_lagging_found_);
 }
 
 void Shard::run_listings() {
@@ -152,6 +159,7 @@ ConnectionInfo Shard::describe(Connection& connection, const Lag& lag) {
   const std::size_t named = std::min<std::size_t>(connection.subscription_count, kListingTopicsOfConnectionMax);
   for (std::size_t i = 0; i < named; ++i) info.topics.push_back(connection.subscriptions()[i].view->topic->name);
   info.sent = sent_position(connection);
+  info.is_over_soft_lag = connection.is_over_soft;
   info.is_blocked = connection.is_blocked;
   const auto ms_since = [this](std::uint32_t tick) {
     return std::uint64_t{wheel_.now() - tick} * static_cast<std::uint64_t>(kTick / kMillisecond);

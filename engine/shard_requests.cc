@@ -76,9 +76,9 @@ void Shard::on_received(Connection& connection, std::span<const char> bytes, int
   const bool was_idle = exchange.phase == Exchange::Phase::head && exchange.input.empty();
   exchange.input.append(bytes.data(), bytes.size());
   if (was_idle) {
-    wheel_.set(connection, ticks_of_ms(config_.head_timeout_ms));
+    wheel_.set(connection, ticks_of_ms(config_->head_timeout_ms));
   } else if (exchange.phase == Exchange::Phase::body || exchange.phase == Exchange::Phase::chunked_body) {
-    wheel_.set(connection, ticks_of_ms(config_.body_timeout_ms));
+    wheel_.set(connection, ticks_of_ms(config_->body_timeout_ms));
   }
   read_input(connection);
 }
@@ -107,7 +107,7 @@ void Shard::read_input(Connection& connection) {
 bool Shard::read_head(Connection& connection) {
   Exchange& exchange = *connection.exchange;
   if (exchange.input.empty()) return false;
-  const HeadParser::Result result = exchange.parser.parse(exchange.input, exchange.head, config_.head_bytes_max);
+  const HeadParser::Result result = exchange.parser.parse(exchange.input, exchange.head, config_->head_bytes_max);
   switch (result.outcome) {
     case ParseOutcome::need_more:
       return false;
@@ -138,7 +138,7 @@ bool Shard::on_head(Connection& connection, std::size_t consumed) {
     on_request(connection, {});
     return true;
   }
-  if (head.content_length.value_or(0) > config_.body_bytes_max) {
+  if (head.content_length.value_or(0) > config_->body_bytes_max) {
     refuse(connection, 413, "the body is larger than --body-bytes");
     return false;
   }
@@ -172,7 +172,7 @@ bool Shard::on_head(Connection& connection, std::size_t consumed) {
       }
     }
   }
-  wheel_.set(connection, ticks_of_ms(config_.body_timeout_ms));
+  wheel_.set(connection, ticks_of_ms(config_->body_timeout_ms));
   if (head.expect_continue && exchange.input.size() == consumed) exchange.out.bytes += kContinue;
   return true;
 }
@@ -204,7 +204,7 @@ bool Shard::read_body(Connection& connection) {
     is_complete = step.outcome == ParseOutcome::complete;
     if (exchange.phase == Exchange::Phase::streamed_body) {
       if (!step.data.empty()) goes_on = exchange.reader->on_body(step.data, answers);
-    } else if (exchange.body.size() + step.data.size() > config_.body_bytes_max) {
+    } else if (exchange.body.size() + step.data.size() > config_->body_bytes_max) {
       refuse(connection, 413, "the body is larger than --body-bytes");
       return false;
     } else {
@@ -254,7 +254,7 @@ void Shard::on_request(Connection& connection, std::string_view body) {
     // The head's views pointed into an input that may have moved while the body came.
     exchange.parser.reset();
     const std::string_view bytes = std::string_view(exchange.input).substr(0, exchange.head_bytes);
-    const HeadParser::Result again = exchange.parser.parse(bytes, exchange.head, config_.head_bytes_max);
+    const HeadParser::Result again = exchange.parser.parse(bytes, exchange.head, config_->head_bytes_max);
     BROADSIDE_ASSERT(again.outcome == ParseOutcome::complete);
   }
   Request request = request_of(connection);
@@ -284,7 +284,7 @@ void Shard::begin_next_request(Connection& connection) {
   exchange.body.clear();
   exchange.phase = Exchange::Phase::head;
   exchange.parser.reset();
-  wheel_.set(connection, ticks_of_ms(exchange.input.empty() ? config_.idle_timeout_ms : config_.head_timeout_ms));
+  wheel_.set(connection, ticks_of_ms(exchange.input.empty() ? config_->idle_timeout_ms : config_->head_timeout_ms));
 }
 
 void Shard::count_refusal(int status) {
@@ -389,7 +389,7 @@ void Shard::on_output_sent(Connection& connection, io::SendStatus status, std::u
         exchange.out.sent = 0;
       }
       // Nothing is read until the peer has taken what it asked for. An edge without progress is no progress.
-      if (taken > 0 || !exchange.is_watched) wheel_.set(connection, ticks_of_ms(config_.stall_timeout_ms));
+      if (taken > 0 || !exchange.is_watched) wheel_.set(connection, ticks_of_ms(config_->stall_timeout_ms));
       if (exchange.is_receiving) return;  // Only while lingering could begin; the timer ends it.
       exchange.is_watching = true;
       if (exchange.is_watched) return;
@@ -415,7 +415,7 @@ void Shard::on_output_sent(Connection& connection, io::SendStatus status, std::u
   if (exchange.phase == Exchange::Phase::streamed_body) {
     wheel_.clear(connection);
   } else if (exchange.phase == Exchange::Phase::head) {
-    wheel_.set(connection, ticks_of_ms(exchange.input.empty() ? config_.idle_timeout_ms : config_.head_timeout_ms));
+    wheel_.set(connection, ticks_of_ms(exchange.input.empty() ? config_->idle_timeout_ms : config_->head_timeout_ms));
   }
   read_input(connection);
 }

@@ -17,34 +17,11 @@ constexpr std::size_t kOwnBytesMax = 64 << 10;  // Targeted events that wait: on
 constexpr std::size_t kIdLineBytesMax = 4 + kPositionTextMax + 1;
 constexpr std::string_view kLastChunk = "0\r\n\r\n";
 
-std::string_view reason_text(GapReason reason) {
-  switch (reason) {
-    case GapReason::retention:
-      return "retention";
-    case GapReason::restart:
-      return "restart";
-    case GapReason::unknown_id:
-      return "unknown-id";
-  }
-  return "";
-}
-
-std::string gap_json(std::string_view topic, const Gap& gap) {
-  std::string json = "{\"topic\":";
-  append_json_string(json, topic);
-  json += ",\"from\":";
-  append_json_string(json, gap.from);
-  json += ",\"to\":\"" + to_string(gap.to) + "\",\"lost\":null,\"reason\":\"";
-  json += reason_text(gap.reason);
-  json += "\"}";
-  return json;
-}
-
 }  // namespace
 
 std::uint32_t Shard::jittered_retry_ms() {
-  const std::uint32_t third = std::max(1U, config_.retry_ms / 3);
-  return config_.retry_ms - third + static_cast<std::uint32_t>(prng_.below(2ULL * third + 1));
+  const std::uint32_t third = std::max(1U, config_->retry_ms / 3);
+  return config_->retry_ms - third + static_cast<std::uint32_t>(prng_.below(2ULL * third + 1));
 }
 
 // 128 random bits that nobody can guess: whoever knows them may be told things. Drawn until they name this shard, so that any
@@ -60,23 +37,25 @@ void Shard::make_id(Connection& connection) {
   } while (shard_of_id(connection.id, shared_.shard_count) != number_);
 }
 
-bool Shard::refuse_full(Connection& connection, const std::string& headers) {
-  counters_.refusals.add(is_draining_ ? RefusalReason::draining : RefusalReason::full);
+bool Shard::refuse_stream(Connection& connection, RefusalReason reason, const std::string& headers) {
+  counters_.refusals.add(reason);
   Exchange& exchange = *connection.exchange;
   const RequestHead& head = exchange.head;
   const auto accept = head.find("Accept");
   if (head.method == Method::get && accept && list_has_token(*accept, "text/event-stream")) {
     // An EventSource never comes back after a 4xx or 5xx; after an end of stream it does.
     Response response{.headers = headers, .content_type = "text/event-stream", .close = true};
-    response.body = "retry: " + std::to_string(jittered_retry_ms() + config_.retry_ms) + "\n\n";
+    response.body = "retry: " + std::to_string(jittered_retry_ms() + config_->retry_ms) + "\n\n";
     write_answer(connection, response);
     return true;
   }
-  const std::string_view detail =
-      is_draining_ ? "the server is shutting down" : "the server has as many subscribers as it may have (--max-connections)";
+  const std::string_view detail = reason == RefusalReason::draining ? "the server is shutting down"
+                                  : reason == RefusalReason::memory
+                                      ? "the server's memory is short (--memory-max)"
+                                      : "the server has as many subscribers as it may have (--max-connections)";
   write_answer(connection,
                Response{.status = 503,
-                        .headers = headers + "Retry-After: " + std::to_string(std::max(1U, config_.retry_ms / 1000)) + "\r\n",
+                        .headers = headers + "Retry-After: " + std::to_string(std::max(1U, config_->retry_ms / 1000)) + "\r\n",
                         .content_type = std::string(kProblemContentType),
                         .body = problem_json(503, detail),
                         .close = true});
@@ -96,7 +75,7 @@ bool Shard::on_subscribe(Connection& connection) {
   if (decision.status != 200) return refuse_with(decision.status, decision.detail);
   SubscribeRequest wanted;
   const std::string wrong =
-      read_subscribe_request(connection.exchange->head, config_.topics_per_subscriber_max, clock_.wall_ms(), wanted);
+      read_subscribe_request(connection.exchange->head, config_->topics_per_subscriber_max, clock_.wall_ms(), wanted);
   if (!wrong.empty()) return refuse_with(400, wrong);
   if (connection.exchange->head.method == Method::head) {
     answer(
@@ -104,13 +83,16 @@ bool Shard::on_subscribe(Connection& connection) {
         Response{.headers = decision.headers + "X-Accel-Buffering: no\r\n", .content_type = "text/event-stream", .close = true});
     return true;
   }
-  if (is_draining_ || shared_.subscribers.fetch_add(1, std::memory_order_relaxed) >= shared_.subscribers_max) {
-    if (!is_draining_) shared_.subscribers.fetch_sub(1, std::memory_order_relaxed);
-    return refuse_full(connection, decision.headers);
+  if (is_draining_) return refuse_stream(connection, RefusalReason::draining, decision.headers);
+  if (store_.is_memory_short()) return refuse_stream(connection, RefusalReason::memory, decision.headers);
+  if (shared_.subscribers.fetch_add(1, std::memory_order_relaxed) >= shared_.subscribers_max) {
+    shared_.subscribers.fetch_sub(1, std::memory_order_relaxed);
+    return refuse_stream(connection, RefusalReason::full, decision.headers);
   }
   StartPlan plan = store_.subscribe(number_, wanted.topics, wanted.start);
-  if (plan.is_over) {
+  if (plan.is_over || plan.lacks_keys) {
     shared_.subscribers.fetch_sub(1, std::memory_order_relaxed);
+    if (plan.lacks_keys) return refuse_with(400, "snapshot= needs a topic with keys (`keys`, or the policy `conflate`)");
     answer(connection, Response{.status = 204, .headers = decision.headers, .content_type = {}, .body = {}});
     return true;
   }
@@ -133,11 +115,7 @@ void Shard::begin_stream(Connection& connection, const SubscribeRequest& request
   connection.follows = request.follows;
   connection.own = std::make_unique<OwnBytes>();
   connection.own->bytes = std::move(head);
-  connection.subscription_count = static_cast<std::uint16_t>(plan.views.size());
-  if (plan.views.size() > 1) connection.many = std::make_unique<Subscription[]>(plan.views.size());
-  for (std::size_t i = 0; i < plan.views.size(); ++i) {
-    connection.subscriptions()[i] = Subscription{.view = plan.views[i], .connection = &connection, .cursor = plan.cursors[i]};
-  }
+  begin_subscriptions(connection, plan);
   make_id(connection);
   by_id_.insert(connection);
   counters_.subscribes.add();
@@ -145,7 +123,13 @@ void Shard::begin_stream(Connection& connection, const SubscribeRequest& request
   append_start(connection, request, plan);
   // The phase of the heartbeat comes from the place in the table, not from the time: a reconnect storm must not make a pulse.
   connection.last_write_tick = connection.begin_tick = wheel_.now();
-  wheel_.set(connection, 1 + static_cast<std::uint32_t>((connection.index * 0x9e3779b1U) % stream_timer_ticks()));
+  connection.heartbeat_ticks = plan.heartbeat_ms == 0 ? 0 : ticks_of_ms(plan.heartbeat_ms / 2);
+  if (config_->stream_age_max_ms != 0) {
+    const std::uint32_t age = ticks_of_ms(config_->stream_age_max_ms);
+    connection.end_tick = wheel_.now() + age - static_cast<std::uint32_t>(prng_.below(age / 5 + 1));
+  }
+  wheel_.set(connection, 1 + static_cast<std::uint32_t>((connection.index * 0x9e3779b1U) % stream_timer_ticks(connection)));
+  set_rate(connection, request.rate > 0 && (plan.rate == 0 || request.rate < plan.rate) ? request.rate : plan.rate);
   add_slots(connection);
   make_ready(connection);
   if (!io_->watch(connection.socket, connection.token())) {
@@ -153,6 +137,20 @@ void Shard::begin_stream(Connection& connection, const SubscribeRequest& request
     return;
   }
   if (shared_.use_tables && request.follows && request.limit == 0) connection.socket = io_->to_table(connection.socket);
+}
+
+void Shard::begin_subscriptions(Connection& connection, StartPlan& plan) {
+  connection.subscription_count = static_cast<std::uint16_t>(plan.views.size());
+  if (plan.views.size() > 1) connection.many = std::make_unique<Subscription[]>(plan.views.size());
+  for (std::size_t i = 0; i < plan.views.size(); ++i) {
+    const StartPlace& place = plan.places[i];
+    connection.subscriptions()[i] = Subscription{.view = plan.views[i],
+                                                 .connection = &connection,
+                                                 .cursor = place.cursor,
+                                                 .passed = place.passed,
+                                                 .counted = place.counted,
+                                                 .conflates = place.conflates};
+  }
 }
 
 void Shard::append_start(Connection& connection, const SubscribeRequest& request, const StartPlan& plan) {
@@ -168,7 +166,7 @@ void Shard::append_start(Connection& connection, const SubscribeRequest& request
     // Only the last gap moves the client on: one that is cut between two of them comes back with the old id, and is told all
     // again.
     const Position id = &gap == &plan.gaps.back() ? plan.start_position : plan.open_position;
-    append_own_event(events, "broadside.gap", to_string(id), gap_json(request.topics[gap.topic_index], gap), {});
+    append_own_event(events, "broadside.gap", to_string(id), gap_json(request.topics[gap.topic_index], gap, {}), {});
     counters_.gaps.add();
   }
   append_own(connection, events);
@@ -198,13 +196,14 @@ Position Shard::sent_position(Connection& connection) {
   for (std::uint32_t i = 0; i < connection.subscription_count; ++i) {
     Subscription& subscription = connection.subscriptions()[i];
     if (subscription.has_ended) continue;
-    TopicView& view = *subscription.view;
-    ensure_current(view);
-    view.normalise(subscription.cursor);
-    if (view.is_lost(subscription.cursor) || subscription.cursor >= view.head || view.is_at_end(subscription.cursor)) continue;
-    const Position next = view.position_at(subscription.cursor);
+    ensure_current(*subscription.view);
     const bool is_under_way = connection.partial_bytes > 0 && connection.partial_subscription == i;
-    sent = std::min(sent, is_under_way ? next : next.before());
+    if (is_under_way && connection.torn != nullptr) {
+      sent = std::min(sent, connection.torn->position);
+    } else if (has_frame(subscription)) {
+      const Position next = next_position(subscription);
+      sent = std::min(sent, is_under_way ? next : next.before());
+    }
   }
   return sent;
 }
@@ -232,27 +231,40 @@ void Shard::begin_finish(Connection& connection) {
   connection.own->bytes += kLastChunk;
 }
 
-void Shard::give_notice_of_drain(Connection& connection) {
+// It is to be closed when it has been sent everything, and told when to come back.
+void Shard::begin_leave(Connection& connection) {
+  connection.is_leaving = true;
+  if (!connection.is_blocked) make_ready(connection);
+}
+
+void Shard::give_notice_of_leave(Connection& connection) {
   append_own(connection, "retry: " + std::to_string(jittered_retry_ms()) + "\n\n");
   begin_finish(connection);
 }
 
-std::uint32_t Shard::stream_timer_ticks() const {
+std::uint32_t Shard::stream_timer_ticks(const Connection& connection) {
   // Looked at twice per heartbeat and silent for one half or more: never longer silent than one heartbeat.
-  return config_.defaults.heartbeat_ms == 0 ? 600 : ticks_of_ms(config_.defaults.heartbeat_ms / 2);
+  constexpr std::uint32_t kWithoutHeartbeat = 600;
+  return connection.heartbeat_ticks == 0 ? kWithoutHeartbeat : connection.heartbeat_ticks;
+}
+
+void Shard::set_stream_timer(Connection& connection) {
+  std::uint32_t ticks = stream_timer_ticks(connection);
+  if (connection.end_tick > wheel_.now()) ticks = std::min(ticks, connection.end_tick - wheel_.now());
+  wheel_.set(connection, ticks);
 }
 
 void Shard::on_stream_timer(Connection& connection) {
   if (connection.is_blocked) {
-    if (wheel_.now() - connection.blocked_tick >= ticks_of_ms(config_.stall_timeout_ms)) {
-      close(connection, io::CloseMode::reset, CloseReason::stalled);
-      return;
-    }
-    wheel_.set(connection, ticks_of_ms(config_.stall_timeout_ms) - (wheel_.now() - connection.blocked_tick));
+    const std::uint32_t stall_ticks_max = ticks_of_ms(config_->stall_timeout_ms);
+    const std::uint32_t stalled_ticks = wheel_.now() - connection.blocked_tick;
+    if (stalled_ticks >= stall_ticks_max) return close(connection, io::CloseMode::reset, CloseReason::stalled);
+    wheel_.set(connection, stall_ticks_max - stalled_ticks);
     return;
   }
-  wheel_.set(connection, stream_timer_ticks());
-  if (config_.defaults.heartbeat_ms == 0 || wheel_.now() - connection.last_write_tick < stream_timer_ticks()) return;
+  set_stream_timer(connection);
+  if (connection.end_tick != 0 && wheel_.now() >= connection.end_tick && !connection.is_leaving) return begin_leave(connection);
+  if (connection.heartbeat_ticks == 0 || wheel_.now() - connection.last_write_tick < connection.heartbeat_ticks) return;
   heartbeats_.push_back(connection.token());
 }
 

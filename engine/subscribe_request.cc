@@ -45,8 +45,15 @@ std::string add_topic(std::string name, std::size_t topics_max, SubscribeRequest
   return {};
 }
 
+// `rate=`: a decimal number of visits a second.
+bool read_rate(std::string_view text, double& out) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out, std::chars_format::fixed);
+  return error == std::errc() && end == text.data() + text.size() && is_valid_rate(out);
+}
+
 // Which of the ways to say where to start was used; the later in this order win.
 struct Starts {
+  std::optional<bool> snapshot;
   std::optional<std::uint64_t> last;
   std::optional<std::uint64_t> since_ms;
   std::string last_event_id;
@@ -64,6 +71,11 @@ std::string read_parameter(const std::string& name, const std::string& value, st
   } else if (name == "last") {
     if (!read_number(value, number)) return "last= is a number of events";
     starts.last = number;
+  } else if (name == "snapshot") {
+    if (value != "0" && value != "1") return "snapshot= is 0 or 1";
+    starts.snapshot = value == "1";
+  } else if (name == "rate") {
+    if (!read_rate(value, out.rate)) return "rate= is the most visits a second, 0.01 to 100";
   } else if (name == "limit") {
     if (!read_number(value, number) || number == 0 || number > UINT32_MAX) return "limit= is a number of events, 1 or more";
     out.limit = static_cast<std::uint32_t>(number);
@@ -107,6 +119,9 @@ std::string read_subscribe_request(const RequestHead& head, std::size_t topics_m
   } else if (starts.last) {
     out.start.kind = StartRequest::Kind::last;
     out.start.last = *starts.last;
+  } else if (starts.snapshot) {
+    out.start.is_default = false;
+    if (*starts.snapshot) out.start.kind = StartRequest::Kind::snapshot;
   }
   return {};
 }

@@ -14,6 +14,7 @@ struct SubscribeRequest {
   std::vector<std::string> topics;  // Each once, in the order asked for.
   StartRequest start;
   std::uint32_t limit = 0;  // 0 = none.
+  double rate = 0;          // Visits a second at most; 0 = what the topics' rules say.
   bool follows = true;
 };
 

@@ -25,6 +25,28 @@ void DecayingRate::add(Nanos now) {
   rate_ += static_cast<float>(1 / kDecaySeconds);
 }
 
+void TopicView::find_head() {
+  head = Cursor{.segment = first_sequence, .frame = 0};
+  for (std::size_t i = held.size(); i-- > 0;) {
+    const HeldSegment& at = held[i];
+    std::uint32_t frames = at.frames;
+    while (frames > 0 && at.segment->entry(frames - 1).position > published) --frames;
+    head = Cursor{.segment = at.segment->sequence(), .frame = frames};
+    if (frames > 0) {
+      head_position = at.segment->entry(frames - 1).position;
+      return;
+    }
+  }
+  // What the log has let go of may be kept, and what is kept may be newer than this turn.
+  for (std::size_t i = kept.size(); i-- > 0;) {
+    const HeldSegment& at = kept[i];
+    const std::uint32_t frames = at.segment->find_after(published, at.frames);
+    if (frames == 0) continue;
+    head_position = std::max(head_position, at.segment->entry(frames - 1).position);
+    return;
+  }
+}
+
 void TopicView::normalise(Cursor& cursor) const {
   if (cursor.segment < first_sequence) {
     // Nothing was lost if it stood at the very end of the segment that went last.
@@ -40,6 +62,41 @@ void TopicView::normalise(Cursor& cursor) const {
 }
 
 bool TopicView::is_lost(Cursor cursor) const { return cursor.segment < first_sequence; }
+
+std::uint32_t TopicView::events_before(Cursor cursor) const {
+  if (held.empty()) return events_total;
+  if (cursor.segment - first_sequence < held.size()) return held_at(cursor.segment).events_before(cursor.frame);
+  return held.back().events_before(held.back().frames);  // Behind the last one, which is full or ends the topic.
+}
+
+Place TopicView::find_place(Position position) const {
+  std::uint32_t low = 0;
+  std::uint32_t high = part_count();
+  while (low < high) {
+    const std::uint32_t middle = low + (high - low) / 2;
+    const HeldSegment& at = part(middle);
+    // One without frames can only be the last.
+    if (at.frames == 0 || at.segment->entry(at.frames - 1).position > position) {
+      high = middle;
+    } else {
+      low = middle + 1;
+    }
+  }
+  if (low == part_count()) return Place{.part = low, .frame = 0};
+  return Place{.part = low, .frame = part(low).segment->find_after(position, part(low).frames)};
+}
+
+bool TopicView::find_live(Place& place) const {
+  for (; place.part < part_count(); place = Place{.part = place.part + 1, .frame = 0}) {
+    const HeldSegment& at = part(place.part);
+    for (; place.frame < at.frames; ++place.frame) {
+      const FrameEntry& entry = at.segment->entry(place.frame);
+      if (entry.position > published) return false;
+      if (!entry.is_superseded()) return true;
+    }
+  }
+  return false;
+}
 
 bool TopicView::is_at_end(Cursor cursor) const {
   if (cursor.segment < first_sequence || cursor.segment - first_sequence >= held.size()) return false;

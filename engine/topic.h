@@ -1,4 +1,4 @@
-// A named stream: its log, and each shard's view of it.
+// A named stream: its log, its keys, and each shard's view of it.
 #pragma once
 
 #include <atomic>
@@ -8,6 +8,9 @@
 #include <vector>
 
 #include "base/units.h"
+#include "broadside/config.h"
+#include "engine/head_trail.h"
+#include "engine/keys.h"
 #include "engine/log.h"
 
 namespace broadside {
@@ -20,6 +23,17 @@ struct HeldSegment {
   Segment* segment = nullptr;
   std::uint32_t frames = 0;
   bool ends_topic = false;
+
+  // Published events before `frame`, modulo 2^32. broadside.end, the last of its segment, is nobody's event.
+  [[nodiscard]] std::uint32_t events_before(std::uint32_t frame) const {
+    return segment->first_event + frame - (ends_topic && frame == frames ? 1 : 0);
+  }
+};
+
+// A place in what a conflating subscriber reads: the kept segments and the log's behind them, counted from 0.
+struct Place {
+  std::uint32_t part = 0;
+  std::uint32_t frame = 0;
 };
 
 // One shard's side of a topic that it has subscribers of: what it may read, who reads it, and how far the sweep is.
@@ -39,7 +53,15 @@ struct TopicView {
 
   // The rest is the shard's alone. What it may read: `held` is [first_sequence, first_sequence + held.size()).
   std::vector<HeldSegment> held;
+  std::vector<HeldSegment> kept;  // What has outlived the log of the newest events of their keys; older than `held`.
+  std::uint64_t kept_version = 0;
+  Position keys_floor;  // Conflation may lack what is not newer.
+  std::uint32_t keys_floor_count = 0;
+  TopicRules rules;
+  std::uint32_t rules_version = 0;
+  Position published;  // Of the turn: nothing newer is read.
   std::uint32_t first_sequence = 0;
+  std::uint32_t events_total = 0;    // Of the topic ever, modulo 2^32.
   std::uint32_t dropped_frames = 0;  // Of the segment before first_sequence.
   Cursor head;                       // Behind the newest frame that this turn may send.
   Position head_position;
@@ -64,10 +86,13 @@ struct TopicView {
   // up to there have been taken.
   Cursor written;
   Cursor offered;
-  bool is_offer_open = false;  // When the last marked lap ended, someone unblocked was still behind.
+  bool is_offer_open = false;        // When the last marked lap ended, someone unblocked was still behind.
+  std::unique_ptr<HeadTrail> trail;  // While it has or had rated subscribers: the log waits for them as well.
   TopicView* sweep_previous = nullptr;
   TopicView* sweep_next = nullptr;
 
+  // Puts `head` behind the newest frame that is not newer than `published`.
+  void find_head();
   // Moves a cursor at a segment's end to the begin of the next one. Unless the segment ends the topic: there it stops.
   void normalise(Cursor& cursor) const;
   // Whether frames that `cursor` has not passed are gone.
@@ -80,6 +105,18 @@ struct TopicView {
   [[nodiscard]] Position position_at(Cursor cursor) const {
     return held_at(cursor.segment).segment->entry(cursor.frame).position;
   }
+  // Published events before `cursor`, modulo 2^32. Requires: not lost.
+  [[nodiscard]] std::uint32_t events_before(Cursor cursor) const;
+
+  // What conflation reads.
+  [[nodiscard]] const HeldSegment& part(std::uint32_t index) const {
+    return index < kept.size() ? kept[index] : held[index - kept.size()];
+  }
+  [[nodiscard]] std::uint32_t part_count() const { return static_cast<std::uint32_t>(kept.size() + held.size()); }
+  // Behind everything not newer than `position`.
+  [[nodiscard]] Place find_place(Position position) const;
+  // Moves `place` to the first frame from there on that this turn may send and that is not superseded. False: there is none.
+  bool find_live(Place& place) const;
 };
 
 // Events a second, each counting for less the longer ago it was: the weight falls to 1/e in ten seconds.
@@ -98,7 +135,10 @@ struct Topic {
   explicit Topic(std::string_view topic_name) : name(topic_name) {}
 
   const std::string name;
+  const TopicRules* rules = nullptr;  // The store's; see TopicStore::rules_of().
+  std::uint32_t rules_version = 0;
   Log log;
+  std::unique_ptr<KeyTable> keys;       // Null where the rules want none.
   std::unique_ptr<TopicView*[]> views;  // By shard; null while no shard has one.
   std::uint32_t view_count = 0;
   bool is_ended = false;

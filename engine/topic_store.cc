@@ -11,7 +11,7 @@
 namespace broadside {
 namespace {
 
-constexpr std::size_t kKeptMax = 4096;  // Unsent segments looked at for one publish, so that the lock stays short.
+constexpr std::size_t kUnsentMax = 4096;  // Unsent segments looked at for one publish, so that the lock stays short.
 // What an ended topic costs: the topic, which has to stay, and its name twice.
 std::uint64_t ended_cost(std::string_view name) {
   return sizeof(Topic) + sizeof(std::pair<Position, std::string>) + 2 * name.size();
@@ -22,15 +22,8 @@ constexpr std::size_t kTickSegmentsMax = 4096;  // The same for a tick.
 }  // namespace
 
 TopicStore::TopicStore(const Config& config, std::uint32_t shard_count, std::uint64_t history_memory, ShardWaker& waker,
-                       const Clock& clock)
-    : retention_{.events_max = config.defaults.history_events,
-                 .bytes_max = config.defaults.history_bytes,
-                 .age_max_ms = config.defaults.history_age_ms},
-      event_bytes_max_(config.event_bytes_max),
-      backlog_bytes_(std::max(config.backlog_bytes, config.defaults.history_bytes)),
-      history_memory_(history_memory),
-      ended_age_ms_(config.ended_age_ms),
-      shard_count_(shard_count),
+                       const Clock& clock, std::uint64_t memory_max)
+    : shard_count_(shard_count),
       waker_(waker),
       clock_(clock),
       dirty_(shard_count, nullptr),
@@ -38,12 +31,13 @@ TopicStore::TopicStore(const Config& config, std::uint32_t shard_count, std::uin
       last_(start_),
       vanished_floor_(start_) {
   published_.store(start_.packed, std::memory_order_release);
-  counts_.history_bytes_max = history_memory;
+  reconfigure(config, history_memory, memory_max);
 }
 
 TopicStore::~TopicStore() {
   for (auto& [name, topic] : topics_) {
     BROADSIDE_ASSERT(topic->view_count == 0);
+    topic->keys.reset();
     for (Segment* segment = topic->log.first_segment(); segment != nullptr;) {
       Segment* next = segment->next;
       segment->release();
@@ -63,6 +57,7 @@ Topic* TopicStore::find_or_make(std::string_view name) {
   Topic* topic = owned.get();
   // A topic of this name may have been here before: nothing is known of it up to there.
   topic->log.raise_floor(vanished_floor_);
+  resolve_rules(*topic);
   topics_.emplace(std::string_view(topic->name), std::move(owned));
   by_name_.insert(topic);
   return topic;
@@ -70,6 +65,7 @@ Topic* TopicStore::find_or_make(std::string_view name) {
 
 void TopicStore::delete_if_idle(Topic* topic) {
   if (topic->view_count != 0 || topic->is_ended || topic->log.first_segment() != nullptr || topic->is_overdue) return;
+  if (topic->keys != nullptr && topic->keys->count() > 0) return;
   vanished_floor_ = std::max(vanished_floor_, topic->log.floor());
   by_name_.erase(topic);
   topics_.erase(topics_.find(topic->name));
@@ -79,24 +75,6 @@ Position TopicStore::next_position() {
   const Position now = Position::of(clock_.wall_ms(), 0);
   last_ = now > last_ ? now : last_.after();
   return last_;
-}
-
-void TopicStore::link_newest(Segment* segment) {
-  if (newest_ == segment) return;
-  unlink(segment);
-  segment->older = newest_;
-  if (newest_ != nullptr) newest_->newer = segment;
-  newest_ = segment;
-  if (oldest_ == nullptr) oldest_ = segment;
-}
-
-void TopicStore::unlink(Segment* segment) {
-  if (segment->older != nullptr) segment->older->newer = segment->newer;
-  if (segment->newer != nullptr) segment->newer->older = segment->older;
-  if (oldest_ == segment) oldest_ = segment->newer;
-  if (newest_ == segment) newest_ = segment->older;
-  segment->older = nullptr;
-  segment->newer = nullptr;
 }
 
 bool TopicStore::is_passed(const Topic& topic, Position position) const {
@@ -133,10 +111,8 @@ void TopicStore::wake(const WakeSet& shards) {
 }
 
 void TopicStore::drop_first(Topic* topic) {
-  Segment* segment = topic->log.take_first();
-  unlink(segment);
-  memory_ -= Segment::allocation_bytes(segment->payload_bytes());
-  segment->release();
+  if (topic->keys != nullptr) topic->keys->keep_from(*topic->log.first_segment());
+  logs_.let_go(topic->log.take_first());
   mark_dirty(topic);  // So that the shards let go of it as well.
 }
 
@@ -147,7 +123,7 @@ void TopicStore::release_passed(Topic* topic, bool with_last) {
     // The last segment has room for what comes next: freeing it for every event of a topic without history would be dear.
     if (segment == log.last_segment() && !with_last) return;
     if (!is_passed(*topic, segment->last_position())) {
-      if (log.frame_bytes() <= backlog_bytes_) {
+      if (log.frame_bytes() <= backlog_limit_.load(std::memory_order_relaxed)) {
         if (!topic->is_overdue) overdue_.push_back(topic);
         topic->is_overdue = true;
         return;
@@ -158,25 +134,51 @@ void TopicStore::release_passed(Topic* topic, bool with_last) {
   }
 }
 
-bool TopicStore::make_room(std::uint64_t bytes, const Topic* keep) {
-  if (memory_ + bytes <= history_memory_) return true;
-  Segment* segment = oldest_;
-  std::size_t kept = 0;
-  while (kept < kKeptMax && segment != nullptr && memory_ + bytes > history_memory_) {
-    Topic* topic = segment->topic;
-    Segment* next = segment->newer;
+// What logs and keys may take: as connections take more of all memory, less, but never less than a sixteenth.
+std::uint64_t TopicStore::memory_limit() const {
+  if (memory_max_ == 0) return history_memory_;
+  const std::uint64_t near = memory_max_ - memory_max_ / 16;
+  const std::uint64_t connections = connection_memory_.load(std::memory_order_relaxed);
+  return std::min(history_memory_, std::max(near - std::min(near, connections), memory_max_ / 16));
+}
+
+// Takes the segment out if all who need it have had it: of a log its first one, of which the newest events of their keys stay; of
+// what was kept of them, it and its keys. Its topic may go with it.
+bool TopicStore::drop_for_room(Segment* segment, const Topic* keep) {
+  Topic* topic = segment->topic;
+  if (!segment->is_kept) {
     // Within a log the order is that of the list, so an older segment that had to stay blocks only its own topic.
-    const bool is_first = segment == topic->log.first_segment();
-    if (is_first) topic->log.forget_segment(*segment);
-    if (is_first && is_passed(*topic, segment->last_position())) {
-      drop_first(topic);
-      if (topic != keep) delete_if_idle(topic);
-    } else {
-      ++kept;
-    }
+    if (segment != topic->log.first_segment()) return false;
+    topic->log.forget_segment(*segment);
+  }
+  if (!is_passed(*topic, segment->last_position())) return false;
+  if (segment->is_kept) {
+    topic->keys->drop(*segment);
+    mark_dirty(topic);
+  } else {
+    drop_first(topic);
+  }
+  if (topic != keep) delete_if_idle(topic);
+  return true;
+}
+
+// The oldest segments of `list` go until all take no more than `memory_max`.
+void TopicStore::drop_from(SegmentList& list, std::uint64_t memory_max, const Topic* keep) {
+  Segment* segment = list.oldest();
+  for (std::size_t unsent = 0; unsent < kUnsentMax && segment != nullptr && memory_bytes() > memory_max;) {
+    Segment* next = segment->newer;
+    if (!drop_for_room(segment, keep)) ++unsent;
     segment = next;
   }
-  return memory_ + bytes <= history_memory_;
+}
+
+bool TopicStore::make_room(std::uint64_t bytes, const Topic* keep) {
+  const std::uint64_t limit = memory_limit();
+  if (bytes > limit) return false;
+  // History goes before keys.
+  drop_from(logs_, limit - bytes, keep);
+  drop_from(kept_, limit - bytes, keep);
+  return memory_bytes() + bytes <= limit;
 }
 
 std::size_t TopicStore::frame_bytes_of(std::size_t own_id_bytes, std::size_t body_bytes) {
@@ -187,13 +189,17 @@ std::uint64_t TopicStore::cost_of(std::span<const BatchEntry> batch, std::span<c
   const auto bytes_of = [&](std::size_t i) {
     return frame_bytes_of(batch[i].event.id.size(), ends[i] - (i == 0 ? 0 : ends[i - 1]));
   };
+  const auto cost_of_key = [&](std::size_t i) {
+    return has_keys_ && !batch[i].event.key.empty() ? KeyTable::cost_of(batch[i].event.key) : 0;
+  };
   if (batch.size() == 1) {
     const Topic* topic = find(batch[0].topic);
-    return topic != nullptr ? topic->log.reserve_cost(bytes_of(0)) : Log().reserve_cost(bytes_of(0));
+    return cost_of_key(0) + (topic != nullptr ? topic->log.reserve_cost(bytes_of(0)) : Log().reserve_cost(bytes_of(0)));
   }
   std::unordered_map<std::string_view, Log::Room> rooms;
   std::uint64_t cost = 0;
   for (std::size_t i = 0; i < batch.size(); ++i) {
+    cost += cost_of_key(i);
     const auto [at, is_new] = rooms.try_emplace(batch[i].topic);
     const Topic* topic = is_new ? find(batch[i].topic) : nullptr;
     if (topic != nullptr) at->second = topic->log.room();
@@ -209,14 +215,14 @@ void TopicStore::remember_ended(Position position, std::string_view name) {
   while (ended_next_ < ended_.size() && ended_memory_ + cost > history_memory_ / 16) forget_oldest_ended();
   ended_.emplace_back(position, std::string(name));
   ended_memory_ += cost;
-  memory_ += cost;
+  logs_.charge(cost);
 }
 
 void TopicStore::forget_oldest_ended() {
   const Position position = ended_[ended_next_].first;
   const std::string name = std::move(ended_[ended_next_++].second);
   ended_memory_ -= ended_cost(name);
-  memory_ -= ended_cost(name);
+  logs_.discharge(ended_cost(name));
   Topic* topic = find(name);
   if (topic != nullptr && topic->is_ended && topic->end_position == position) {
     topic->is_ended = false;
@@ -229,33 +235,37 @@ void TopicStore::forget_oldest_ended() {
   }
 }
 
-bool TopicStore::append(Topic* topic, std::string_view own_id, std::string_view body, bool is_end, Nanos now, Published& out) {
+bool TopicStore::append(Topic* topic, const NewFrame& frame, Published& out) {
   char id_line[4 + 256 + 1];
   std::size_t id_bytes = 0;
   // The position is taken only when the frame is sure to be written, so reserve for the longest id line first.
-  const std::size_t frame_bytes = frame_bytes_of(own_id.size(), body.size());
   Segment* made = nullptr;
-  if (!topic->log.reserve(topic, frame_bytes, made)) return false;
-  if (made != nullptr) memory_ += Segment::allocation_bytes(made->payload_bytes());
+  if (!topic->log.reserve(topic, frame_bytes_of(frame.own_id.size(), frame.body.size()), made)) return false;
+  if (made != nullptr) logs_.charge(*made);
   const Position position = next_position();
   id_line[0] = 'i', id_line[1] = 'd', id_line[2] = ':', id_line[3] = ' ';
   id_bytes = 4;
-  if (own_id.empty()) {
+  if (frame.own_id.empty()) {
     id_bytes += format_position(position, id_line + 4);
   } else {
-    own_id.copy(id_line + 4, own_id.size());
-    id_bytes += own_id.size();
+    frame.own_id.copy(id_line + 4, frame.own_id.size());
+    id_bytes += frame.own_id.size();
   }
   id_line[id_bytes++] = '\n';
-  topic->log.append(position, std::string_view(id_line, id_bytes), body, own_id, stamp_of(now));
-  if (is_end) topic->log.mark_ended();
-  topic->is_ended = is_end;
-  if (is_end) topic->end_position = position;
-  link_newest(topic->log.last_segment());
+  topic->log.append(position, std::string_view(id_line, id_bytes), frame.body, frame.own_id, stamp_of(frame.now));
+  if (frame.is_end) topic->log.mark_ended();
+  Segment* last = topic->log.last_segment();
+  if (topic->keys != nullptr) {
+    if (topic->is_ended) topic->keys->clear();  // The topic begins anew.
+    if (!frame.is_end && !frame.key.empty()) topic->keys->set(frame.key, *last, last->frames() - 1);
+  }
+  topic->is_ended = frame.is_end;
+  if (frame.is_end) topic->end_position = position;
+  logs_.link_newest(last);
   out = Published{.position = position, .subscribers = subscribers_of(*topic, shard_count_), .is_duplicate = false};
-  ++(is_end ? counts_.ends : counts_.publishes);
-  if (!is_end) topic->rate.add(now);
-  topic->log.forget(retention_, position.milliseconds());
+  ++(frame.is_end ? counts_.ends : counts_.publishes);
+  if (!frame.is_end) topic->rate.add(frame.now);
+  topic->log.forget(retention_of(*topic->rules), position.milliseconds());
   release_passed(topic, topic->view_count == 0);
   mark_dirty(topic);
   return true;
@@ -271,6 +281,7 @@ std::uint64_t TopicStore::subscribers_of(const Topic& topic, std::uint32_t shard
 }
 
 Result<Done> TopicStore::publish_batch(std::span<const BatchEntry> batch, std::vector<Published>& out, std::size_t* bad_index) {
+  const std::uint64_t event_bytes_max = event_bytes_limit_.load(std::memory_order_relaxed);
   // One buffer for all bodies: what is made before the lock is the bytes, all but the id line.
   std::string bodies;
   std::vector<std::size_t> ends;
@@ -279,7 +290,7 @@ Result<Done> TopicStore::publish_batch(std::span<const BatchEntry> batch, std::v
     if (bad_index != nullptr) *bad_index = i;
     if (!is_valid_topic(batch[i].topic))
       return Error{Error::Code::invalid_argument, "a topic is 1 to 255 bytes of UTF-8 without control characters"};
-    const EventRefusal refusal = check_event(batch[i].event, event_bytes_max_);
+    const EventRefusal refusal = check_event(batch[i].event, event_bytes_max);
     if (refusal != EventRefusal::none) {
       return Error{refusal == EventRefusal::data_too_large ? Error::Code::too_large : Error::Code::invalid_argument,
                    explain(refusal)};
@@ -288,7 +299,7 @@ Result<Done> TopicStore::publish_batch(std::span<const BatchEntry> batch, std::v
     ends.push_back(bodies.size());
   }
   const std::uint64_t need = bodies.size() + batch.size() * (sizeof(FrameEntry) + 300);
-  if (need > backlog_bytes_) return Error{Error::Code::too_large, "larger than --backlog-bytes"};
+  if (need > backlog_limit_.load(std::memory_order_relaxed)) return Error{Error::Code::too_large, "larger than --backlog-bytes"};
   out.clear();
   out.reserve(batch.size());
   WakeSet wakes{};
@@ -300,7 +311,7 @@ Result<Done> TopicStore::publish_batch(std::span<const BatchEntry> batch, std::v
     bool has_room = false;
     for (bool goes_on = true; goes_on && !has_room;) {
       const std::uint64_t cost = cost_of(batch, ends);
-      has_room = memory_ + cost <= history_memory_;
+      has_room = memory_bytes() + cost <= memory_limit();
       if (!has_room) goes_on = make_room(cost, nullptr);
     }
     if (!has_room) {
@@ -312,12 +323,13 @@ Result<Done> TopicStore::publish_batch(std::span<const BatchEntry> batch, std::v
       const std::string_view body = std::string_view(bodies).substr(begin, ends[i] - begin);
       begin = ends[i];
       Topic* topic = find_or_make(batch[i].topic);
+      rules_of(*topic);
       Published published;
       if (!batch[i].event.id.empty() && topic->log.find_id(batch[i].event.id, published.position)) {
         published.subscribers = subscribers_of(*topic, shard_count_);
         published.is_duplicate = true;
         ++counts_.publishes_duplicate;
-      } else if (!append(topic, batch[i].event.id, body, false, now, published)) {
+      } else if (!append(topic, {.own_id = batch[i].event.id, .body = body, .key = batch[i].event.key, .now = now}, published)) {
         if (bad_index != nullptr) *bad_index = i;
         return Error{Error::Code::out_of_memory, "the system has no memory"};
       }
@@ -352,8 +364,9 @@ Result<Published> TopicStore::end(std::string_view name, bool* existed) {
     Log::Room none{.left_bytes = 0, .payload_bytes = topic->log.room().payload_bytes};
     const std::uint64_t cost = topic->log.reserve_cost(frame_bytes) + ended_cost(name);
     const bool has_room =
-        memory_ + cost <= history_memory_ || make_room(Log::reserve_cost(none, frame_bytes) + ended_cost(name), topic);
-    if (!has_room || !append(topic, {}, body, true, clock_.monotonic(), published)) {
+        memory_bytes() + cost <= memory_limit() || make_room(Log::reserve_cost(none, frame_bytes) + ended_cost(name), topic);
+    rules_of(*topic);
+    if (!has_room || !append(topic, {.body = body, .is_end = true, .now = clock_.monotonic()}, published)) {
       return Error{Error::Code::out_of_memory, "the memory for logs (--history-memory) is full of events not yet sent"};
     }
     remember_ended(published.position, name);
@@ -376,12 +389,45 @@ TurnStart TopicStore::begin_turn(std::uint32_t shard) {
   return start;
 }
 
-bool TopicStore::refresh(TopicView& view, Position published) {
+// The kept segments as they are now; those that are gone are let go of.
+void TopicStore::refresh_kept(TopicView& view, const KeyTable* keys, std::vector<Segment*>& dropped) {
+  const std::uint64_t version = keys != nullptr ? keys->version() : 0;
+  view.keys_floor = keys != nullptr ? keys->floor() : Position{};
+  view.keys_floor_count = keys != nullptr ? keys->floor_count() : 0;
+  if (view.kept_version == version) return;
+  view.kept_version = version;
+  std::vector<HeldSegment> before;
+  before.swap(view.kept);
+  if (keys != nullptr) {
+    for (Segment* segment : keys->kept()) {
+      segment->retain();
+      view.kept.push_back(HeldSegment{.segment = segment, .frames = segment->frames(), .ends_topic = false});
+    }
+  }
+  // Whoever is still here has just been retained once more: the count from before can go without a look.
+  const auto by_segment = [](const HeldSegment& a, const HeldSegment& b) { return a.segment < b.segment; };
+  std::vector<HeldSegment> now = view.kept;
+  std::sort(now.begin(), now.end(), by_segment);
+  for (const HeldSegment& held : before) {
+    if (std::binary_search(now.begin(), now.end(), held, by_segment)) {
+      held.segment->release();
+    } else {
+      dropped.push_back(held.segment);
+    }
+  }
+}
+
+bool TopicStore::refresh(TopicView& view, Position published, TornFrames* torn) {
   std::vector<Segment*> dropped;
   bool has_more = false;
   {
     const std::lock_guard lock(mutex_);
-    const Log& log = view.topic->log;
+    Topic& topic = *view.topic;
+    const Log& log = topic.log;
+    if (view.rules_version != rules_version_) {
+      view.rules = rules_of(topic);
+      view.rules_version = rules_version_;
+    }
     std::size_t gone = 0;
     while (gone < view.held.size() && view.held[gone].segment->sequence() < log.first_sequence()) {
       dropped.push_back(view.held[gone++].segment);
@@ -389,6 +435,7 @@ bool TopicStore::refresh(TopicView& view, Position published) {
     view.held.erase(view.held.begin(), view.held.begin() + static_cast<std::ptrdiff_t>(gone));
     view.first_sequence = log.first_sequence();
     view.dropped_frames = log.taken_frames();
+    view.events_total = log.events_total();
     // What was the last one may have grown, and others may have come behind it.
     if (!view.held.empty()) {
       HeldSegment& last = view.held.back();
@@ -400,23 +447,38 @@ bool TopicStore::refresh(TopicView& view, Position published) {
       segment->retain();
       view.held.push_back(HeldSegment{.segment = segment, .frames = segment->frames(), .ends_topic = segment->ends_topic});
     }
-    view.is_ended = view.topic->is_ended;
+    refresh_kept(view, topic.keys.get(), dropped);
+    view.is_ended = topic.is_ended;
     has_more = log.newest() > published;
   }
-  for (Segment* segment : dropped) segment->release();
-  // The head: behind the newest frame that this turn may send. What came after its begin waits for the next one.
-  view.head = Cursor{.segment = view.first_sequence, .frame = 0};
-  for (std::size_t i = view.held.size(); i-- > 0;) {
-    const HeldSegment& at = view.held[i];
-    std::uint32_t frames = at.frames;
-    while (frames > 0 && at.segment->entry(frames - 1).position > published) --frames;
-    view.head = Cursor{.segment = at.segment->sequence(), .frame = frames};
-    if (frames > 0) {
-      view.head_position = at.segment->entry(frames - 1).position;
+  for (Segment* segment : dropped) {
+    if (torn != nullptr) torn->rescue(*segment);
+    segment->release();
+  }
+  view.published = published;
+  view.find_head();
+  return has_more;
+}
+
+// Forgets by age: a rolling pass over all segments, since each topic may have an age of its own. Those whose last frame is
+// younger than the shortest of them end it.
+void TopicStore::sweep_ages(std::uint64_t now) {
+  Segment* segment = logs_.walk() != nullptr ? logs_.walk() : logs_.oldest();
+  for (std::size_t i = 0; i < kTickSegmentsMax && segment != nullptr; ++i) {
+    if (segment->last_position().milliseconds() + age_min_ms_ > now) {
+      segment = nullptr;
       break;
     }
+    Topic* topic = segment->topic;
+    logs_.set_walk(segment->newer);
+    if (segment->last_position().milliseconds() + rules_of(*topic).history_age_ms <= now) {
+      topic->log.forget(retention_of(*topic->rules), now);
+      release_passed(topic, true);
+      delete_if_idle(topic);
+    }
+    segment = logs_.walk();
   }
-  return has_more;
+  logs_.set_walk(segment);
 }
 
 void TopicStore::tick() {
@@ -431,18 +493,11 @@ void TopicStore::tick() {
       release_passed(topic, topic->view_count == 0);
       delete_if_idle(topic);
     }
-    // The list is in order of last frames, and all topics have the same age bound: the old ones are at its begin.
-    Segment* segment = oldest_;
-    for (std::size_t i = 0; i < kTickSegmentsMax && segment != nullptr; ++i) {
-      if (segment->last_position().milliseconds() + retention_.age_max_ms > now) break;
-      Topic* topic = segment->topic;
-      segment = segment->newer;
-      topic->log.forget(retention_, now);
-      // Its other segments are behind in the list; release_passed() may free some of them.
-      while (segment != nullptr && segment->topic == topic) segment = segment->newer;
-      release_passed(topic, true);
-      delete_if_idle(topic);
-    }
+    sweep_ages(now);
+    if (memory_bytes() > memory_limit()) make_room(0, nullptr);
+    is_memory_short_.store(
+        memory_max_ != 0 && connection_memory_.load(std::memory_order_relaxed) + memory_bytes() > memory_max_ - memory_max_ / 16,
+        std::memory_order_relaxed);
     while (ended_next_ < ended_.size() && ended_[ended_next_].first.milliseconds() + ended_age_ms_ <= now) forget_oldest_ended();
     wakes = take_wakes();
   }
@@ -453,7 +508,11 @@ LogStats TopicStore::stats() const {
   const std::lock_guard lock(mutex_);
   LogStats stats = counts_;
   stats.topics = topics_.size();
-  stats.history_bytes = memory_;
+  stats.history_bytes = memory_bytes();
+  stats.keys_bytes = kept_.memory_bytes();
+  stats.connection_bytes = connection_memory_.load(std::memory_order_relaxed);
+  stats.history_bytes_max = memory_limit();
+  stats.memory_bytes_max = memory_max_;
   stats.published = last_;
   return stats;
 }

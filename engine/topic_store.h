@@ -19,20 +19,24 @@
 #include "broadside/config.h"
 #include "broadside/engine.h"
 #include "engine/listing.h"
+#include "engine/segment_list.h"
 #include "engine/topic.h"
+#include "engine/torn_frames.h"
 
 namespace broadside {
 
 // Where a subscription wants to start.
 struct StartRequest {
-  enum class Kind : std::uint8_t { live, after_id, since, last };
+  enum class Kind : std::uint8_t { live, after_id, since, last, snapshot };
   Kind kind = Kind::live;
   std::string id;              // after_id: Last-Event-ID as it came.
   std::uint64_t since_ms = 0;  // since: the first event not older.
   std::uint64_t last = 0;      // last: the newest so many of all topics together.
+  bool is_default = true;      // live, and nobody said so: topics whose rules want it begin with a snapshot.
 };
 
-enum class GapReason : std::uint8_t { retention, restart, unknown_id };
+enum class GapReason : std::uint8_t { retention, restart, unknown_id, skipped };
+constexpr std::array<std::string_view, 4> kGapReasonNames = {"retention", "restart", "unknown-id", "skipped"};
 
 struct Gap {
   std::size_t topic_index = 0;
@@ -41,14 +45,25 @@ struct Gap {
   GapReason reason = GapReason::retention;
 };
 
+// Where it does start in one topic: what Subscription's members of the same names begin with.
+struct StartPlace {
+  Cursor cursor;
+  Position passed;
+  std::uint32_t counted = 0;
+  bool conflates = false;
+};
+
 // Where it does start.
 struct StartPlan {
   Position open_position;         // For broadside.open: the position the stream starts after, as far as the client knows.
   Position start_position;        // What has been sent before the first frame: everything up to here.
   std::vector<TopicView*> views;  // In the order of the names asked for.
-  std::vector<Cursor> cursors;
+  std::vector<StartPlace> places;
   std::vector<Gap> gaps;
-  bool is_over = false;  // All topics have ended and nothing is left: 204. Nothing was subscribed.
+  bool is_over = false;            // All topics have ended and nothing is left: 204. Nothing was subscribed.
+  bool lacks_keys = false;         // A snapshot was asked for, and no topic has keys. Nothing was subscribed.
+  double rate = 0;                 // The lowest of the topics' rates; 0 = none has one.
+  std::uint32_t heartbeat_ms = 0;  // The shortest of the topics'; 0 = none has one.
 };
 
 // What a shard needs of the store at the begin of a turn.
@@ -56,6 +71,13 @@ struct TurnStart {
   Position published;          // Nothing newer is sent in this turn.
   TopicView* dirty = nullptr;  // The views whose topics have changed since the last turn: a list by next_taken, the shard's own.
 };
+
+// Visits a second that a subscriber may ask for, or a topic's rules name.
+[[nodiscard]] constexpr bool is_valid_rate(double rate) { return rate >= 0.01 && rate <= 100; }
+
+[[nodiscard]] inline Retention retention_of(const TopicRules& rules) {
+  return {.events_max = rules.history_events, .bytes_max = rules.history_bytes, .age_max_ms = rules.history_age_ms};
+}
 
 // Tells a shard that something waits for it. Any thread.
 class ShardWaker {
@@ -66,8 +88,9 @@ class ShardWaker {
 
 class TopicStore {
  public:
+  // `history_memory` and `memory_max` (0 = no bound) are what Config's members of these names come to here.
   TopicStore(const Config& config, std::uint32_t shard_count, std::uint64_t history_memory, ShardWaker& waker,
-             const Clock& clock = system_clock());
+             const Clock& clock = system_clock(), std::uint64_t memory_max = 0);
   TopicStore(const TopicStore&) = delete;
   TopicStore& operator=(const TopicStore&) = delete;
   ~TopicStore();  // Requires: no views are left.
@@ -82,8 +105,14 @@ class TopicStore {
   bool unsubscribe(TopicView* view);
   TurnStart begin_turn(std::uint32_t shard);
   // Brings what `view` may read up to date and moves its head to the newest frame not newer than `published`. True if there is
-  // more than that already.
-  bool refresh(TopicView& view, Position published);
+  // more than that already. `torn` (may be null) rescues frames out of segments that the view lets go of.
+  bool refresh(TopicView& view, Position published, TornFrames* torn = nullptr);
+  // Takes over what may change while running: rules, bounds of memory, event_bytes_max.
+  void reconfigure(const Config& config, std::uint64_t history_memory, std::uint64_t memory_max);
+  // What connections take now, for the bound of all memory.
+  void set_connection_memory(std::uint64_t bytes) { connection_memory_.store(bytes, std::memory_order_relaxed); }
+  // Whether another subscriber would be one too many for the memory. Any thread.
+  [[nodiscard]] bool is_memory_short() const { return is_memory_short_.load(std::memory_order_relaxed); }
   // Forgets by age and frees what sweeps have passed. Any thread, some times a second; bounded work.
   void tick();
 
@@ -107,6 +136,9 @@ class TopicStore {
   // All private functions are called with the lock held, except wake().
   [[nodiscard]] Topic* find(std::string_view name) const;
   Topic* find_or_make(std::string_view name);
+  // The rules of `topic` as they are now.
+  const TopicRules& rules_of(Topic& topic);
+  void resolve_rules(Topic& topic);
   void delete_if_idle(Topic* topic);
   Position next_position();
   // The memory of segments that `batch` needs made: at least what it will take, for the bodies end at `ends`.
@@ -116,7 +148,14 @@ class TopicStore {
   void remember_ended(Position position, std::string_view name);
   void forget_oldest_ended();
   // Makes the frame's place, writes it and tells the shards. False: no memory, nothing was changed.
-  bool append(Topic* topic, std::string_view own_id, std::string_view body, bool is_end, Nanos now, Published& out);
+  struct NewFrame {
+    std::string_view own_id;
+    std::string_view body;
+    std::string_view key;
+    bool is_end = false;
+    Nanos now = 0;
+  };
+  bool append(Topic* topic, const NewFrame& frame, Published& out);
   void release_passed(Topic* topic, bool with_last);
   void drop_first(Topic* topic);
   [[nodiscard]] static std::uint64_t subscribers_of(const Topic& topic, std::uint32_t shard_count);
@@ -124,21 +163,26 @@ class TopicStore {
   void mark_dirty(Topic* topic);
   void wake(const WakeSet& shards);
   WakeSet take_wakes();
-  void link_newest(Segment* segment);
-  void unlink(Segment* segment);
+  [[nodiscard]] std::uint64_t memory_bytes() const { return logs_.memory_bytes() + kept_.memory_bytes(); }
+  [[nodiscard]] std::uint64_t memory_limit() const;
+  bool drop_for_room(Segment* segment, const Topic* keep);
+  void drop_from(SegmentList& list, std::uint64_t memory_max, const Topic* keep);
+  void sweep_ages(std::uint64_t now);
+  static void refresh_kept(TopicView& view, const KeyTable* keys, std::vector<Segment*>& dropped);
   TopicView* view_of(Topic* topic, std::uint32_t shard);
   void fill_info(const Topic& topic, Nanos now, TopicInfo& out) const;
   // The parts of subscribe(): each fills positions, cursors and gaps.
+  [[nodiscard]] bool has_unsent(const Topic& topic, const StartPlace& place, Position& position) const;
+  [[nodiscard]] Position before_first(std::span<Topic* const> topics, const StartPlan& plan) const;
+  void plan_live(std::span<Topic* const> topics, const StartRequest& request, StartPlan& plan);
   void plan_after(std::span<Topic* const> topics, const StartRequest& request, StartPlan& plan);
   void plan_last(std::span<Topic* const> topics, std::uint64_t count, StartPlan& plan);
   void plan_resume(std::span<Topic* const> topics, Position after, const std::string& from, StartPlan& plan);
   void plan_all(std::span<Topic* const> topics, const std::string& from, StartPlan& plan);
 
-  const Retention retention_;
-  const std::uint64_t event_bytes_max_;
-  const std::uint64_t backlog_bytes_;
-  const std::uint64_t history_memory_;
-  const std::uint64_t ended_age_ms_;
+  std::uint64_t history_memory_ = 0;
+  std::uint64_t memory_max_ = 0;
+  std::uint64_t ended_age_ms_ = 0;
   const std::uint32_t shard_count_;
   ShardWaker& waker_;
   const Clock& clock_;
@@ -149,17 +193,25 @@ class TopicStore {
   std::vector<TopicView*> dirty_;  // By shard: the list's head.
   WakeSet to_wake_{};              // Their lists were empty before.
   std::vector<Topic*> overdue_;    // Logs that keep forgotten segments until sweeps have passed.
-  Segment* oldest_ = nullptr;      // All segments with frames, by their last one.
-  Segment* newest_ = nullptr;
+  SegmentList logs_;               // Segments of logs by their last frame, and what is remembered of ended topics.
+  SegmentList kept_;               // Those that outlive a log, in the order of being kept, and the keys.
+  TopicRules defaults_;
+  std::vector<TopicSection> sections_;
+  std::uint32_t rules_version_ = 1;
+  bool has_keys_ = false;                                // Some rules want keys.
+  std::uint64_t age_min_ms_ = 0;                         // The shortest history_age_ms of all rules.
   std::vector<std::pair<Position, std::string>> ended_;  // In order of ending; may name topics that opened again.
   std::size_t ended_next_ = 0;
-  std::uint64_t memory_ = 0;        // Of all segments, and of what is remembered of ended topics.
-  std::uint64_t ended_memory_ = 0;  // The latter.
-  Position start_;                  // Nothing before it can be known.
+  std::uint64_t ended_memory_ = 0;
+  Position start_;  // Nothing before it can be known.
   Position last_;
   Position vanished_floor_;  // The newest position forgotten by topics that have disappeared.
   LogStats counts_;
   std::atomic<std::uint64_t> published_{0};
+  std::atomic<std::uint64_t> connection_memory_{0};
+  std::atomic<bool> is_memory_short_{false};
+  std::atomic<std::uint64_t> event_bytes_limit_{0};  // Read by publishers before they take the lock, as the next.
+  std::atomic<std::uint64_t> backlog_limit_{0};
 };
 
 }  // namespace broadside

@@ -21,19 +21,54 @@ TopicView* TopicStore::view_of(Topic* topic, std::uint32_t shard) {
   return view;
 }
 
-// The position before the first frame that the plan's cursors will give, or the newest one if they give none.
-static Position before_first(std::span<Topic* const> topics, const StartPlan& plan, Position newest) {
-  Position first = newest.after();
+// Whether a subscriber that starts at `place` has anything to be sent yet, and the position of the first.
+bool TopicStore::has_unsent(const Topic& topic, const StartPlace& place, Position& position) const {
+  if (!place.conflates) {
+    if (place.cursor >= topic.log.head()) return false;
+    position = topic.log.position_at(place.cursor);
+    return true;
+  }
+  if (place.passed >= topic.log.newest()) return false;
+  const auto find = [&](const Segment& segment) {
+    for (std::uint32_t frame = segment.find_after(place.passed, segment.frames()); frame < segment.frames(); ++frame) {
+      position = segment.entry(frame).position;
+      if (!segment.entry(frame).is_superseded()) return true;
+    }
+    return false;
+  };
+  for (const Segment* segment : topic.keys->kept()) {
+    if (find(*segment)) return true;
+  }
+  for (const Segment* segment = topic.log.first_segment(); segment != nullptr; segment = segment->next) {
+    if (find(*segment)) return true;
+  }
+  return false;
+}
+
+// The position before the first frame that the plan's places will give, or the newest one if they give none.
+Position TopicStore::before_first(std::span<Topic* const> topics, const StartPlan& plan) const {
+  Position first = last_.after();
   for (std::size_t i = 0; i < topics.size(); ++i) {
-    if (plan.cursors[i] < topics[i]->log.head()) first = std::min(first, topics[i]->log.position_at(plan.cursors[i]));
+    Position position;
+    if (has_unsent(*topics[i], plan.places[i], position)) first = std::min(first, position);
   }
   return first.before();
 }
 
+static bool wants_conflation(const Topic& topic) { return topic.rules->policy == LagPolicy::conflate; }
+
+// Where everything after `position` comes from, and what there is of the keys by then is known to be missing or told.
+static StartPlace place_after(const Topic& topic, Position position) {
+  StartPlace place{.cursor = topic.log.find_after(position), .passed = position, .conflates = wants_conflation(topic)};
+  // Beyond the log there may still be the newest event of each key.
+  if (topic.keys != nullptr && position < topic.log.floor()) place.conflates = true;
+  return place;
+}
+
 // Everything the logs still hold, after a gap of unknown size in each.
 void TopicStore::plan_all(std::span<Topic* const> topics, const std::string& from, StartPlan& plan) {
-  for (std::size_t i = 0; i < topics.size(); ++i) plan.cursors.push_back(topics[i]->log.find_after(Position{}));
-  plan.start_position = before_first(topics, plan, last_);
+  for (const Topic* topic : topics) plan.places.push_back(place_after(*topic, Position{}));
+  plan.start_position = before_first(topics, plan);
   for (std::size_t i = 0; i < topics.size(); ++i) {
     plan.gaps.push_back(Gap{.topic_index = i, .from = from, .to = plan.start_position, .reason = GapReason::unknown_id});
   }
@@ -43,16 +78,16 @@ void TopicStore::plan_all(std::span<Topic* const> topics, const std::string& fro
 
 void TopicStore::plan_resume(std::span<Topic* const> topics, Position after, const std::string& from, StartPlan& plan) {
   for (std::size_t i = 0; i < topics.size(); ++i) {
-    const Log& log = topics[i]->log;
-    plan.cursors.push_back(log.find_after(after));
+    plan.places.push_back(place_after(*topics[i], after));
+    const Position floor = wants_conflation(*topics[i]) ? topics[i]->keys->floor() : topics[i]->log.floor();
     if (after < start_) {
-      plan.gaps.push_back(Gap{.topic_index = i, .from = from, .to = std::max(log.floor(), start_), .reason = GapReason::restart});
-    } else if (after < log.floor()) {
-      plan.gaps.push_back(Gap{.topic_index = i, .from = from, .to = log.floor(), .reason = GapReason::retention});
+      plan.gaps.push_back(Gap{.topic_index = i, .from = from, .to = std::max(floor, start_), .reason = GapReason::restart});
+    } else if (after < floor) {
+      plan.gaps.push_back(Gap{.topic_index = i, .from = from, .to = floor, .reason = GapReason::retention});
     }
   }
   plan.open_position = after;
-  plan.start_position = plan.gaps.empty() ? after : before_first(topics, plan, last_);
+  plan.start_position = plan.gaps.empty() ? after : before_first(topics, plan);
 }
 
 void TopicStore::plan_after(std::span<Topic* const> topics, const StartRequest& request, StartPlan& plan) {
@@ -73,13 +108,30 @@ void TopicStore::plan_after(std::span<Topic* const> topics, const StartRequest& 
   plan_resume(topics, newest, request.id, plan);
 }
 
+// Live, or from the newest event of each key on where that is wanted.
+void TopicStore::plan_live(std::span<Topic* const> topics, const StartRequest& request, StartPlan& plan) {
+  const bool is_asked = request.kind == StartRequest::Kind::snapshot;
+  bool has_snapshot = false;
+  for (const Topic* topic : topics) {
+    StartPlace place{.cursor = topic->log.head(), .passed = last_, .conflates = wants_conflation(*topic)};
+    if (topic->keys != nullptr && (is_asked || (request.is_default && topic->rules->snapshot))) {
+      place.passed = Position{};
+      place.conflates = true;
+      has_snapshot = true;
+    }
+    plan.places.push_back(place);
+  }
+  plan.lacks_keys = is_asked && !has_snapshot;
+  plan.open_position = plan.start_position = has_snapshot ? before_first(topics, plan) : last_;
+}
+
 void TopicStore::plan_last(std::span<Topic* const> topics, std::uint64_t count, StartPlan& plan) {
   // Walk back from all heads at once, always over the newest frame.
   std::vector<std::vector<const Segment*>> chains(topics.size());
   std::vector<std::uint32_t> frames(topics.size(), 0);
   for (std::size_t i = 0; i < topics.size(); ++i) {
     const Log& log = topics[i]->log;
-    plan.cursors.push_back(log.head());
+    plan.places.push_back({.cursor = log.head(), .passed = last_, .conflates = wants_conflation(*topics[i])});
     for (const Segment* segment = log.first_segment(); segment != nullptr; segment = segment->next) chains[i].push_back(segment);
     if (!chains[i].empty()) frames[i] = chains[i].back()->frames();
   }
@@ -99,11 +151,15 @@ void TopicStore::plan_last(std::span<Topic* const> topics, std::uint64_t count, 
     }
     if (best == topics.size()) break;
     --frames[best];
-    plan.cursors[best] = Cursor{.segment = chains[best].back()->sequence(), .frame = frames[best]};
-    const bool is_end = chains[best].back()->ends_topic && frames[best] + 1 == chains[best].back()->frames();
+    const Segment& segment = *chains[best].back();
+    StartPlace& place = plan.places[best];
+    if (place.conflates && segment.entry(frames[best]).is_superseded()) continue;  // It will not be sent.
+    place.cursor = Cursor{.segment = segment.sequence(), .frame = frames[best]};
+    place.passed = best_position.before();
+    const bool is_end = segment.ends_topic && frames[best] + 1 == segment.frames();
     if (!is_end) ++taken;  // broadside.end is nobody's event.
   }
-  plan.start_position = before_first(topics, plan, last_);
+  plan.start_position = before_first(topics, plan);
   plan.open_position = plan.start_position;
 }
 
@@ -116,7 +172,11 @@ StartPlan TopicStore::subscribe(std::uint32_t shard, std::span<const std::string
   const std::uint64_t now = std::max(clock_.wall_ms(), last_.milliseconds());
   for (const std::string& name : names) {
     Topic* topic = find_or_make(name);
-    topic->log.forget(retention_, now);
+    const TopicRules& rules = rules_of(*topic);
+    topic->log.forget(retention_of(rules), now);
+    if (rules.rate > 0) plan.rate = plan.rate > 0 ? std::min(plan.rate, rules.rate) : rules.rate;
+    if (rules.heartbeat_ms > 0 && (plan.heartbeat_ms == 0 || rules.heartbeat_ms < plan.heartbeat_ms))
+      plan.heartbeat_ms = rules.heartbeat_ms;
     topics.push_back(topic);
   }
   switch (request.kind) {
@@ -130,28 +190,33 @@ StartPlan TopicStore::subscribe(std::uint32_t shard, std::span<const std::string
       const Position after = Position::of(request.since_ms, 0).before();
       plan_resume(topics, std::min(after, last_), to_string(after), plan);
       // With a gap the open event keeps the place asked for, so that a client cut before the gap is told again.
-      if (plan.gaps.empty()) plan.open_position = plan.start_position = before_first(topics, plan, last_);
+      if (plan.gaps.empty()) plan.open_position = plan.start_position = before_first(topics, plan);
       break;
     }
     case StartRequest::Kind::live:
-      for (const Topic* topic : topics) plan.cursors.push_back(topic->log.head());
-      plan.open_position = plan.start_position = last_;
+    case StartRequest::Kind::snapshot:
+      plan_live(topics, request, plan);
       break;
   }
   plan.is_over = plan.gaps.empty();
   for (std::size_t i = 0; i < topics.size(); ++i) {
-    if (!topics[i]->is_ended || plan.cursors[i] < topics[i]->log.head()) plan.is_over = false;
+    Position unsent;
+    if (!topics[i]->is_ended || has_unsent(*topics[i], plan.places[i], unsent)) plan.is_over = false;
   }
   for (std::size_t i = 0; i < topics.size(); ++i) {
-    if (plan.is_over) {
-      delete_if_idle(topics[i]);
+    Topic* topic = topics[i];
+    if (plan.is_over || plan.lacks_keys) {
+      delete_if_idle(topic);
       continue;
     }
-    TopicView* view = view_of(topics[i], shard);
+    TopicView* view = view_of(topic, shard);
     view->subscribers.fetch_add(1, std::memory_order_relaxed);
+    StartPlace& place = plan.places[i];
+    // The gap that it may have had in the keys is told, or nothing is missing that it asked for.
+    place.counted = place.conflates ? topic->keys->floor_count() : topic->log.events_before(place.cursor);
     // What it has yet to be sent must not be freed before: the shard raises this again when it has been offered all.
-    if (plan.cursors[i] < topics[i]->log.head()) {
-      const std::uint64_t before = topics[i]->log.position_at(plan.cursors[i]).before().packed;
+    if (Position unsent; has_unsent(*topic, place, unsent)) {
+      const std::uint64_t before = unsent.before().packed;
       if (before < view->lap_position.load(std::memory_order_relaxed))
         view->lap_position.store(before, std::memory_order_relaxed);
     }
@@ -181,6 +246,7 @@ bool TopicStore::unsubscribe(TopicView* view) {
     delete_if_idle(topic);
   }
   for (const HeldSegment& held : view->held) held.segment->release();
+  for (const HeldSegment& kept : view->kept) kept.segment->release();
   delete view;
   return true;
 }

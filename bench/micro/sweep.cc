@@ -86,7 +86,7 @@ class SweptSubscribers {
     connection.subscription_count = static_cast<std::uint16_t>(plan.views.size());
     if (plan.views.size() > 1) connection.many = std::make_unique<Subscription[]>(plan.views.size());
     for (std::size_t i = 0; i < plan.views.size(); ++i) {
-      connection.subscriptions()[i] = {.view = plan.views[i], .connection = &connection, .cursor = plan.cursors[i]};
+      connection.subscriptions()[i] = {.view = plan.views[i], .connection = &connection, .cursor = plan.places[i].cursor};
     }
     views_.insert(views_.end(), plan.views.begin(), plan.views.end());
   }
@@ -115,7 +115,9 @@ class SweptSubscribers {
   ConnectionTable table_;
   std::vector<TopicView*>
       views_;  // The first ones are one of each topic: a shard's views do not change while it has subscribers.
-  DeliveryBatch batch_;
+  TornBudget torn_budget_;
+  TornFrames torn_frames_{torn_budget_};
+  DeliveryBatch batch_{torn_frames_};
   std::vector<io::SendRequest> requests_;
 };
 

@@ -40,18 +40,20 @@ enum class CloseReason : std::uint8_t {
   peer,      // The other side closed, reset, or did not acknowledge.
   failed,    // The kernel refused something that the connection needs.
   stalled,   // No byte taken for stall_timeout.
-  lagging,   // What was to come next had left the log.
+  lagging,   // Beyond its topic's limit of lag, or what was to come next had left the log.
   finished,  // limit=, follow=0, end of topic; an answer that ends its connection.
   idle,      // idle_timeout.
   drained,   // By the drain.
+  aged,      // stream_age_max.
   stopped,   // Open when the engine was stopped.
 };
-constexpr std::array<std::string_view, 8> kCloseReasonNames = {"peer",     "failed", "stalled", "lagging",
-                                                               "finished", "idle",   "drained", "stopped"};
+constexpr std::array<std::string_view, 9> kCloseReasonNames = {"peer", "failed",  "stalled", "lagging", "finished",
+                                                               "idle", "drained", "aged",    "stopped"};
 
 // Why a connection, a stream or a request was refused.
 enum class RefusalReason : std::uint8_t {
   full,        // A stream: as many subscribers as connections_max.
+  memory,      // A stream: memory is short (memory_max).
   draining,    // A stream or a connection: the engine is draining.
   crowded,     // A connection: also the places kept for refusals are taken.
   malformed,   // A request that cannot be understood or is not served in this form: 400, 411, 415, 417, 501, 505, ...
@@ -61,14 +63,21 @@ enum class RefusalReason : std::uint8_t {
   too_large,   // 413, 414, 431.
   overloaded,  // 429, 503: a bound was reached; also what /healthz and /readyz say with 503.
 };
-constexpr std::array<std::string_view, 9> kRefusalReasonNames = {"full",      "draining", "crowded",   "malformed", "forbidden",
-                                                                 "not_found", "slow",     "too_large", "overloaded"};
+constexpr std::array<std::string_view, 10> kRefusalReasonNames = {
+    "full", "memory", "draining", "crowded", "malformed", "forbidden", "not_found", "slow", "too_large", "overloaded"};
 
 // How far a subscriber is behind its topics, or a topic's slowest subscriber behind it. Zero: it has been sent everything.
 struct Lag {
   std::uint64_t events = 0;  // Not yet completely handed to the kernel; of what has left the log the rest is counted.
   std::uint64_t bytes = 0;   // Of these events' frames.
   std::uint64_t age_ms = 0;  // Since the oldest of them was published.
+  // Of several topics: events and bytes add up, the age is the oldest's.
+  Lag& operator+=(const Lag& other) {
+    events += other.events;
+    bytes += other.bytes;
+    if (other.age_ms > age_ms) age_ms = other.age_ms;
+    return *this;
+  }
 };
 
 // One shard's counters. A copy of single values: each is exact, together they may be some microseconds apart.
@@ -85,7 +94,10 @@ struct ShardStats {
   std::uint64_t sends = 0;
   std::uint64_t sends_short = 0;  // The kernel took less than all of it.
   std::uint64_t heartbeats = 0;
-  std::uint64_t gaps = 0;                                            // broadside.gap sent.
+  std::uint64_t gaps = 0;            // broadside.gap sent.
+  std::uint64_t skips = 0;           // Subscribers moved on by the policy `skip`.
+  std::uint64_t events_skipped = 0;  // That they were not sent.
+  std::uint64_t soft_lags = 0;       // Subscribers found beyond a soft limit of lag that were not before.
   std::array<std::uint64_t, kCloseReasonNames.size()> closes{};      // By CloseReason.
   std::array<std::uint64_t, kRefusalReasonNames.size()> refusals{};  // By RefusalReason.
   std::uint64_t last_turn_ms = 0;                                    // Monotonic clock, when the shard last stamped a turn.
@@ -95,8 +107,9 @@ struct ShardStats {
   DurationStats first_writes;  // From publish() to the moment the first subscriber has been sent all of it.
   DurationStats last_writes;   // To the end of the first whole lap that has offered it to all who were not blocked.
   // Now, over the shard's subscribers; looked at in passes that take a second or a little more.
-  Lag lag_max;                            // Each member is the largest one, perhaps of different subscribers.
-  std::uint64_t subscribers_lagging = 0;  // Blocked, with published events unsent.
+  Lag lag_max;                                 // Each member is the largest one, perhaps of different subscribers.
+  std::uint64_t subscribers_lagging = 0;       // Blocked, with published events unsent.
+  std::uint64_t subscribers_soft_lagging = 0;  // Beyond a soft limit of lag.
 
   [[nodiscard]] std::uint64_t closes_for(CloseReason reason) const { return closes[static_cast<std::size_t>(reason)]; }
   [[nodiscard]] std::uint64_t refusals_for(RefusalReason reason) const { return refusals[static_cast<std::size_t>(reason)]; }
@@ -109,8 +122,11 @@ struct LogStats {
   std::uint64_t publishes_duplicate = 0;
   std::uint64_t publishes_refused = 0;  // For want of memory.
   std::uint64_t ends = 0;               // Topics ended.
-  std::uint64_t history_bytes = 0;      // Now: memory of all logs, and of the names of ended topics.
-  std::uint64_t history_bytes_max = 0;  // The bound.
+  std::uint64_t history_bytes = 0;      // Now: memory of all logs, of keys, and of the names of ended topics.
+  std::uint64_t history_bytes_max = 0;  // Now: its bound. Lower than history_memory while connections take much of memory_max.
+  std::uint64_t keys_bytes = 0;         // Now: the part of history_bytes that is keys, and what they keep beyond the logs.
+  std::uint64_t connection_bytes = 0;   // Now: what connections take of the process's and the kernel's memory, by estimate.
+  std::uint64_t memory_bytes_max = 0;   // The bound of both together; 0 = none.
   std::uint64_t backlog_overruns = 0;   // Frames trimmed by backlog_bytes before a sweep had passed them.
   Position published;                   // The newest position.
 };
@@ -143,9 +159,10 @@ struct ConnectionInfo {
   std::uint64_t topic_count = 0;
   Position sent;  // Everything up to here has been handed to the kernel.
   Lag lag;
-  bool is_blocked = false;       // The kernel takes no more bytes until the peer has read some.
-  std::uint64_t blocked_ms = 0;  // Since it last took any; 0 if it is not blocked. In steps of 100 ms, as age_ms.
-  std::uint64_t age_ms = 0;      // Since the stream began.
+  bool is_over_soft_lag = false;  // Beyond a soft limit of lag when last looked at.
+  bool is_blocked = false;        // The kernel takes no more bytes until the peer has read some.
+  std::uint64_t blocked_ms = 0;   // Since it last took any; 0 if it is not blocked. In steps of 100 ms, as age_ms.
+  std::uint64_t age_ms = 0;       // Since the stream began.
 };
 
 }  // namespace broadside

@@ -24,7 +24,7 @@ class DeliveryTest : public StoreFixture {
     connection.subscription_count = static_cast<std::uint16_t>(plan.views.size());
     if (plan.views.size() > 1) connection.many = std::make_unique<Subscription[]>(plan.views.size());
     for (std::size_t i = 0; i < plan.views.size(); ++i) {
-      connection.subscriptions()[i] = Subscription{.view = plan.views[i], .connection = &connection, .cursor = plan.cursors[i]};
+      connection.subscriptions()[i] = Subscription{.view = plan.views[i], .connection = &connection, .cursor = plan.places[i].cursor};
     }
     return connection;
   }
@@ -67,7 +67,9 @@ class DeliveryTest : public StoreFixture {
   }
 
   ConnectionTable table_;
-  DeliveryBatch batch_;
+  TornBudget torn_budget_;
+  TornFrames torn_frames_{torn_budget_};
+  DeliveryBatch batch_{torn_frames_};
 };
 
 TEST_F(DeliveryTest, adds_nothing_for_a_connection_at_the_head) {

@@ -69,7 +69,7 @@ class LagTest : public StoreFixture {
     const TurnStart turn = store().begin_turn(0);
     store().refresh(view, turn.published);
     std::uint32_t steps = 0;
-    return lag_of(Subscription{.view = &view, .cursor = plan.cursors[0]}, wall_ms, steps);
+    return lag_of(Subscription{.view = &view, .cursor = plan.places[0].cursor}, wall_ms, steps);
   }
 };
 
@@ -107,7 +107,7 @@ TEST_F(LagTest, counts_what_is_left_of_a_log_that_it_fell_out_of) {
   const StartPlan plan = subscribe({"t"}, live());
   for (int i = 0; i < 400; ++i) publish("t", std::string(1000, 'x'));
   const Lag found = lag(plan, 0);
-  EXPECT_TRUE(plan.views[0]->is_lost(plan.cursors[0]));
+  EXPECT_TRUE(plan.views[0]->is_lost(plan.places[0].cursor));
   EXPECT_GT(found.events, 3U);
   EXPECT_LT(found.events, 400U);
 }

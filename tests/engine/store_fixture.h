@@ -90,10 +90,15 @@ class StoreFixture : public ::testing::Test {
   static StartRequest since(std::uint64_t ms) { return {.kind = StartRequest::Kind::since, .since_ms = ms}; }
   static StartRequest last(std::uint64_t count) { return {.kind = StartRequest::Kind::last, .last = count}; }
 
+  static std::vector<Cursor> cursors_of(const StartPlan& plan) {
+    std::vector<Cursor> cursors;
+    for (const StartPlace& place : plan.places) cursors.push_back(place.cursor);
+    return cursors;
+  }
   // All that a plan's cursors give up to the moment, merged by position; each topic stops at its end.
   std::string read(const StartPlan& plan) {
     const TurnStart turn = store().begin_turn(0);
-    std::vector<Cursor> cursors = plan.cursors;
+    std::vector<Cursor> cursors = cursors_of(plan);
     for (TopicView* view : plan.views) store().refresh(*view, turn.published);
     std::string text;
     for (;;) {

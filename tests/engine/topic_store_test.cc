@@ -244,7 +244,7 @@ TEST_F(TopicStoreTest, keeps_what_a_sweep_has_not_passed) {
   plan.views[0]->lap_position.store(store().published().packed);
   store().tick();
   store().refresh(*plan.views[0], store().published());
-  Cursor cursor = plan.cursors[0];
+  Cursor cursor = plan.places[0].cursor;
   plan.views[0]->normalise(cursor);
   EXPECT_TRUE(plan.views[0]->is_lost(cursor));
 }
@@ -262,7 +262,7 @@ TEST_F(TopicStoreTest, drops_what_exceeds_the_backlog_and_counts_it) {
   EXPECT_GT(store().stats().backlog_overruns, 0U);
   EXPECT_LT(store().stats().history_bytes, (256U << 10) + 3 * (64U << 10));
   store().refresh(*plan.views[0], store().published());
-  Cursor cursor = plan.cursors[0];
+  Cursor cursor = plan.places[0].cursor;
   plan.views[0]->normalise(cursor);
   EXPECT_TRUE(plan.views[0]->is_lost(cursor));
 }
@@ -508,7 +508,7 @@ TEST_F(TopicStoreTest, stands_publishers_and_readers_at_once) {
       while (!is_done.load()) {
         const StartPlan plan = store().subscribe(shard, names, StartRequest{});
         Position newest = plan.start_position;
-        std::vector<Cursor> cursors = plan.cursors;
+        std::vector<Cursor> cursors = cursors_of(plan);
         for (int turn = 0; turn < 20; ++turn) {
           const Position published = store().begin_turn(shard).published;
           Position greatest = newest;

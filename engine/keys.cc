@@ -1,0 +1,218 @@
+#include "engine/keys.h"
+
+#include <algorithm>
+
+#include "base/assert.h"
+#include "base/units.h"
+
+namespace broadside {
+namespace {
+
+// Neighbours that have become smaller than this together are made one, so that a shard's list of them stays short.
+constexpr std::size_t kMergedBytesMax = 32 * kKiB;
+constexpr std::size_t kFollowingBytesMax = 64 * kKiB;  // A new one has room for so much of what is copied next.
+
+std::size_t needed_for(std::string_view frame) { return frame.size() + sizeof(FrameEntry); }
+
+// Of the frames that are the newest of their key.
+std::size_t live_bytes(const Segment& segment) {
+  std::size_t bytes = 0;
+  for (std::uint32_t frame = 0; frame < segment.frames(); ++frame) {
+    if (!segment.entry(frame).is_superseded()) bytes += needed_for(segment.frame_bytes(frame));
+  }
+  return bytes;
+}
+
+}  // namespace
+
+KeyTable::~KeyTable() {
+  for (Segment* segment : kept_) segments_.let_go(segment);
+  for (const auto& [name, key] : keys_) {
+    if (!key.segment->is_kept) (*key.segment->keys)[key.frame] = nullptr;
+    segments_.discharge(cost_of(name));
+  }
+}
+
+void KeyTable::raise_floor(Position position) {
+  if (position <= floor_) return;
+  floor_ = position;
+  ++floor_count_;
+}
+
+void KeyTable::link_newest(Key& key) {
+  key.older = newest_;
+  key.newer = nullptr;
+  (newest_ != nullptr ? newest_->newer : oldest_) = &key;
+  newest_ = &key;
+}
+
+void KeyTable::unlink(Key& key) {
+  (key.older != nullptr ? key.older->newer : oldest_) = key.newer;
+  (key.newer != nullptr ? key.newer->older : newest_) = key.older;
+}
+
+void KeyTable::place(Key& key, Segment& segment, std::uint32_t frame) {
+  if (segment.keys == nullptr) segment.keys = std::make_unique<std::vector<Key*>>();
+  if (segment.keys->size() <= frame) segment.keys->resize(frame + 1, nullptr);
+  (*segment.keys)[frame] = &key;
+  key.segment = &segment;
+  key.frame = frame;
+}
+
+void KeyTable::supersede(const Key& key) {
+  Segment& segment = *key.segment;
+  segment.supersede(key.frame);
+  (*segment.keys)[key.frame] = nullptr;
+  if (segment.is_kept) lost_one(segment);
+}
+
+void KeyTable::set(std::string_view name, Segment& segment, std::uint32_t frame) {
+  auto found = keys_.find(name);
+  if (found == keys_.end()) {
+    found = keys_.try_emplace(std::string(name)).first;
+    found->second.name = &found->first;
+    segments_.charge(cost_of(name));
+  } else {
+    supersede(found->second);
+    unlink(found->second);
+  }
+  place(found->second, segment, frame);
+  link_newest(found->second);
+  forget_oldest_until(keys_max_);
+}
+
+void KeyTable::set_keys_max(std::uint32_t keys_max) {
+  keys_max_ = keys_max;
+  forget_oldest_until(keys_max);
+}
+
+void KeyTable::forget_oldest_until(std::size_t count) {
+  while (keys_.size() > count) forget(*oldest_);
+}
+
+// In the log its frame becomes one without key, which goes as the history does; a kept one is lost.
+void KeyTable::forget(Key& key) {
+  if (key.segment->is_kept) {
+    raise_floor(key.segment->entry(key.frame).position);
+    supersede(key);
+  } else {
+    (*key.segment->keys)[key.frame] = nullptr;
+  }
+  unlink(key);
+  segments_.discharge(cost_of(*key.name));
+  keys_.erase(keys_.find(*key.name));
+}
+
+void KeyTable::clear() {
+  while (oldest_ != nullptr) forget(*oldest_);
+}
+
+Segment* KeyTable::make_kept(std::size_t payload_bytes) {
+  Segment* made = Segment::create(topic_, 0, payload_bytes);
+  if (made == nullptr) return nullptr;
+  made->is_kept = true;
+  segments_.charge(*made);
+  return made;
+}
+
+// Copies the key's frame to the end of the kept segments; a new one gets room for `following_bytes` as well. False: no memory.
+bool KeyTable::append_kept(Key& key, std::size_t following_bytes) {
+  const Segment& from = *key.segment;
+  const FrameEntry& entry = from.entry(key.frame);
+  const std::string_view frame = from.frame_bytes(key.frame);
+  if (kept_.empty() || !kept_.back()->fits(frame.size())) {
+    const std::size_t last_payload = kept_.empty() ? 0 : kept_.back()->payload_bytes();
+    Segment* made = make_kept(Segment::payload_for(last_payload, std::max(frame.size(), following_bytes)));
+    if (made == nullptr) return false;
+    kept_.push_back(made);
+  }
+  Segment& to = *kept_.back();
+  to.append(entry.position, frame, {}, false, entry.published());
+  ++to.live;
+  place(key, to, to.frames() - 1);
+  return true;
+}
+
+void KeyTable::keep_from(Segment& segment) {
+  ++version_;
+  const std::size_t kept_before = kept_.size();
+  std::size_t following_bytes = segment.keys != nullptr ? live_bytes(segment) : 0;
+  for (std::uint32_t frame = 0; frame < segment.frames(); ++frame) {
+    const FrameEntry& entry = segment.entry(frame);
+    if (entry.is_superseded()) continue;
+    Key* key = segment.keys != nullptr && frame < segment.keys->size() ? (*segment.keys)[frame] : nullptr;
+    const bool is_end = segment.ends_topic && frame + 1 == segment.frames();
+    if (key == nullptr) {
+      if (!is_end) raise_floor(entry.position);
+      continue;
+    }
+    const std::size_t bytes = needed_for(segment.frame_bytes(frame));
+    if (append_kept(*key, std::min<std::size_t>(following_bytes, kFollowingBytesMax))) {
+      (*segment.keys)[frame] = nullptr;
+    } else {
+      raise_floor(entry.position);
+      forget(*key);
+    }
+    following_bytes -= std::min(following_bytes, bytes);
+  }
+  // The order among all kept segments is that of being kept.
+  for (std::size_t i = kept_before == 0 ? 0 : kept_before - 1; i < kept_.size(); ++i) segments_.link_newest(kept_[i]);
+}
+
+void KeyTable::remove(Segment& kept) {
+  ++version_;
+  kept_.erase(std::find(kept_.begin(), kept_.end(), &kept));
+  segments_.let_go(&kept);
+}
+
+void KeyTable::drop(Segment& kept) {
+  BROADSIDE_ASSERT(kept.is_kept && kept.topic == topic_);
+  for (std::uint32_t frame = 0; frame < kept.frames(); ++frame) {
+    Key* key = (*kept.keys)[frame];
+    if (key == nullptr) continue;
+    raise_floor(kept.entry(frame).position);
+    unlink(*key);
+    segments_.discharge(cost_of(*key->name));
+    keys_.erase(keys_.find(*key->name));
+  }
+  remove(kept);
+}
+
+// One of its frames has been superseded.
+void KeyTable::lost_one(Segment& kept) {
+  BROADSIDE_ASSERT(kept.live > 0);
+  if (--kept.live == 0) return remove(kept);
+  if (kept.live * 2 > kept.frames()) return;
+  const auto found = std::find(kept_.begin(), kept_.end(), &kept);
+  rewrite(static_cast<std::size_t>(found - kept_.begin()));
+}
+
+// Copies what is live, together with the neighbour before it if both are small, so that the memory is never much more than that
+// of the newest events.
+void KeyTable::rewrite(std::size_t index) {
+  ++version_;
+  std::size_t first = index;
+  std::size_t bytes = live_bytes(*kept_[index]);
+  if (index > 0) {
+    const std::size_t before = live_bytes(*kept_[index - 1]);
+    if (bytes + before <= kMergedBytesMax) first = index - 1, bytes += before;
+  }
+  Segment* made = make_kept((bytes + alignof(FrameEntry) - 1) / alignof(FrameEntry) * alignof(FrameEntry));
+  if (made == nullptr) return;  // It stays as it is: larger than it need be, no more.
+  for (std::size_t i = first; i <= index; ++i) {
+    const Segment& from = *kept_[i];
+    for (std::uint32_t frame = 0; frame < from.frames(); ++frame) {
+      Key* key = (*from.keys)[frame];
+      if (key == nullptr) continue;
+      made->append(from.entry(frame).position, from.frame_bytes(frame), {}, false, from.entry(frame).published());
+      ++made->live;
+      place(*key, *made, made->frames() - 1);
+    }
+  }
+  segments_.link_before(made, kept_[index]);
+  for (std::size_t i = first; i <= index; ++i) segments_.let_go(kept_[i]);
+  kept_[first] = made;
+  kept_.erase(kept_.begin() + static_cast<std::ptrdiff_t>(first) + 1, kept_.begin() + static_cast<std::ptrdiff_t>(index) + 1);
+}
+
+}  // namespace broadside
