@@ -22,34 +22,26 @@ bool has_frame_at(const TopicView& view, Cursor cursor) {
 
 }  // namespace
 
-bool has_frame(Subscription& subscription) {
+std::optional<Position> next_position(Subscription& subscription) {
   TopicView& view = *subscription.view;
-  if (subscription.has_ended) return false;
+  if (subscription.has_ended) return {};
   if (!subscription.conflates) {
     view.normalise(subscription.cursor);
-    return has_frame_at(view, subscription.cursor);
+    if (!has_frame_at(view, subscription.cursor)) return {};
+    return view.position_at(subscription.cursor);
   }
-  if (subscription.passed >= view.head_position) return false;
+  if (subscription.passed >= view.head_position) return {};
   Place place = view.find_place(subscription.passed);
-  if (view.find_live(place)) return true;
+  if (view.find_live(place)) return view.part(place.part).segment->entry(place.frame).position;
   subscription.passed = view.head_position;  // All that is left is superseded.
-  return false;
-}
-
-Position next_position(const Subscription& subscription) {
-  const TopicView& view = *subscription.view;
-  if (!subscription.conflates) return view.position_at(subscription.cursor);
-  Place place = view.find_place(subscription.passed);
-  const bool is_there = view.find_live(place);
-  BROADSIDE_ASSERT(is_there);
-  return view.part(place.part).segment->entry(place.frame).position;
+  return {};
 }
 
 bool is_over(Subscription& subscription) {
   if (subscription.has_ended) return true;
   const TopicView& view = *subscription.view;
   if (!subscription.conflates && view.is_at_end(subscription.cursor)) return true;
-  return view.is_ended && !view.has_more && !has_frame(subscription);
+  return view.is_ended && !view.has_more && !next_position(subscription);
 }
 
 bool lacks_something(Connection& connection) {
@@ -57,7 +49,7 @@ bool lacks_something(Connection& connection) {
   if (connection.partial_bytes > 0) return true;
   if (connection.is_finishing) return false;
   for (std::uint32_t i = 0; i < connection.subscription_count; ++i) {
-    if (has_frame(connection.subscriptions()[i])) return true;
+    if (next_position(connection.subscriptions()[i])) return true;
   }
   return false;
 }
@@ -193,15 +185,13 @@ void DeliveryBatch::add_frames(Visit& visit, Connection& connection, std::uint64
     const Subscription& subscription = connection.subscriptions()[i];
     Reader& reader = readers_[i];
     reader.is_over = subscription.has_ended;
-    const bool is_under_way = connection.partial_bytes > 0 && connection.partial_subscription == i;
-    const TornFrame* torn = is_under_way ? connection.torn : nullptr;
     if (subscription.conflates) {
-      reader.place = subscription.view->find_place(torn != nullptr ? torn->position : subscription.passed);
+      reader.place = subscription.view->find_place(subscription.passed);
     } else {
       reader.cursor = subscription.cursor;
-      if (is_under_way) ++reader.cursor.frame;
+      const bool is_inside = connection.partial_bytes > 0 && connection.torn == nullptr && connection.partial_subscription == i;
+      if (is_inside) ++reader.cursor.frame;
     }
-    if (torn != nullptr && torn->is_end) reader.is_over = true;
     find_next(reader, subscription);
   }
   std::uint64_t limit = connection.limit_left == 0 ? UINT64_MAX : connection.limit_left;
@@ -282,27 +272,22 @@ std::uint32_t DeliveryBatch::apply(const Visit& visit, std::uint64_t sent) {
 std::uint32_t DeliveryBatch::apply_torn(const Run& run, Connection& connection, std::uint64_t taken) {
   connection.partial_bytes += static_cast<std::uint32_t>(taken);
   if (taken < run.bytes) return 0;
-  TornFrame* torn = std::exchange(connection.torn, nullptr);
+  const std::uint32_t events = connection.torn->is_end ? 0 : 1;
   connection.partial_bytes = 0;
-  Subscription& subscription = connection.subscriptions()[run.subscription];
-  subscription.passed = torn->position;
-  const bool is_end = torn->is_end;
-  ++subscription.cursor.frame;
-  if (!subscription.conflates && !is_end) ++subscription.counted;
-  if (is_end) subscription.has_ended = 1;
-  torn_frames_.release(torn);
-  return is_end ? 0 : 1;
+  torn_frames_.release(std::exchange(connection.torn, nullptr));
+  return events;
 }
 
 std::uint32_t DeliveryBatch::apply_frames(const Run& run, Connection& connection, std::uint64_t taken) {
   const Segment& segment = *run.segment;
   Subscription& subscription = connection.subscriptions()[run.subscription];
   std::uint32_t frame = run.frame_end;
+  std::uint64_t offset = 0;
   connection.partial_bytes = 0;
   if (taken < run.bytes) {
     // The first frame that ends behind what was taken.
     frame = run.frame_begin;
-    const std::uint64_t offset = run.begin + taken;
+    offset = run.begin + taken;
     std::uint32_t high = run.frame_end;
     while (frame < high) {
       const std::uint32_t middle = frame + (high - frame) / 2;
@@ -312,27 +297,31 @@ std::uint32_t DeliveryBatch::apply_frames(const Run& run, Connection& connection
         frame = middle + 1;
       }
     }
-    tear(run, connection, frame, offset);
+    connection.partial_bytes = static_cast<std::uint32_t>(offset - segment.frame_begin(frame));
+    connection.partial_subscription = run.subscription;
   }
-  const bool has_end = run.ends_topic && frame == run.frame_end;
-  const std::uint32_t events = frame - run.frame_begin - (has_end ? 1 : 0);
-  if (!run.is_kept) subscription.cursor = Cursor{.segment = segment.sequence(), .frame = frame};
-  if (!subscription.conflates) subscription.counted += events;
-  if (frame == run.frame_begin) return 0;
-  subscription.passed = segment.entry(frame - 1).position;
-  if (has_end) subscription.has_ended = 1;
-  if (!run.is_kept) advance(run, *subscription.view, frame);
-  return events;
+  const std::uint32_t sent = pass(run, subscription, frame);
+  if (!run.is_kept && sent > 0) advance(run, *subscription.view, frame);
+  // Under these policies the frame begun is completed whatever becomes of the place behind it, which may move on at once.
+  const bool may_go = subscription.conflates || subscription.view->rules.policy == LagPolicy::skip;
+  if (connection.partial_bytes > 0 && may_go) {
+    const bool is_end = run.ends_topic && frame + 1 == run.frame_end;
+    connection.torn = torn_frames_.hold(segment, frame, is_end);
+    pass(run, subscription, frame + 1);
+  }
+  return sent;
 }
 
-// The send ended inside `frame`, `offset` bytes into the segment.
-void DeliveryBatch::tear(const Run& run, Connection& connection, std::uint32_t frame, std::uint64_t offset) {
-  const Subscription& subscription = connection.subscriptions()[run.subscription];
-  connection.partial_bytes = static_cast<std::uint32_t>(offset - run.segment->frame_begin(frame));
-  connection.partial_subscription = run.subscription;
-  const bool may_go = subscription.conflates || subscription.view->rules.policy != LagPolicy::disconnect;
-  if (connection.partial_bytes == 0 || !may_go) return;
-  connection.torn = torn_frames_.hold(*run.segment, frame, run.ends_topic && frame + 1 == run.frame_end);
+// Moves the subscription's place to `frame`; returns the events that are before it in the run.
+std::uint32_t DeliveryBatch::pass(const Run& run, Subscription& subscription, std::uint32_t frame) {
+  const Segment& segment = *run.segment;
+  const bool has_end = run.ends_topic && frame == run.frame_end;
+  const std::uint32_t ends = has_end ? 1 : 0;  // Nobody's event.
+  if (!run.is_kept) subscription.cursor = Cursor{.segment = segment.sequence(), .frame = frame};
+  if (!subscription.conflates) subscription.counted = segment.first_event + frame - ends;
+  if (frame > run.frame_begin) subscription.passed = segment.entry(frame - 1).position;
+  if (has_end) subscription.has_ended = 1;
+  return frame - run.frame_begin - ends;
 }
 
 // Notes what was sent for the first time to anybody.

@@ -5,6 +5,7 @@
 #include <sys/uio.h>
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "engine/connection.h"
@@ -87,7 +88,7 @@ class DeliveryBatch {
   static std::uint32_t end_of_run(const Reader& reader, const Subscription& subscription, Position next_position);
   std::uint32_t apply_torn(const Run& run, Connection& connection, std::uint64_t taken);
   std::uint32_t apply_frames(const Run& run, Connection& connection, std::uint64_t taken);
-  void tear(const Run& run, Connection& connection, std::uint32_t frame, std::uint64_t offset);
+  static std::uint32_t pass(const Run& run, Subscription& subscription, std::uint32_t frame);
   void advance(const Run& run, TopicView& view, std::uint32_t frame);
 
   TornFrames& torn_frames_;
@@ -98,10 +99,9 @@ class DeliveryBatch {
   std::vector<Reader> readers_;  // Of the connection that is being added.
 };
 
-// Brings the subscription to the next frame that its head allows. False: there is none.
-bool has_frame(Subscription& subscription);
-// The position of that frame. Requires: has_frame().
-[[nodiscard]] Position next_position(const Subscription& subscription);
+// Brings the subscription to the next frame that its head allows; its position, if there is one. It may be superseded at any
+// moment: to ask twice may give two answers.
+std::optional<Position> next_position(Subscription& subscription);
 // Whether the connection has frames that its heads allow, or own bytes, still to be sent.
 [[nodiscard]] bool lacks_something(Connection& connection);
 // Whether `subscription` has nothing to come: it stands behind an end, or at the head of a topic that has ended.

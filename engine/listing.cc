@@ -52,6 +52,11 @@ Lag lag_of(Connection& connection, std::uint64_t wall_ms, std::uint32_t& steps) 
   for (std::uint32_t i = 0; i < connection.subscription_count; ++i) {
     sum += lag_of(connection.subscriptions()[i], wall_ms, steps);
   }
+  if (const TornFrame* torn = connection.torn; torn != nullptr) {
+    sum.events += torn->is_end ? 0 : 1;
+    sum.bytes += torn->size - connection.partial_bytes;
+    return sum;
+  }
   // What has been sent of the frame under way. It may have left the log since.
   sum.bytes -= std::min<std::uint64_t>(sum.bytes, connection.partial_bytes);
   return sum;

@@ -61,7 +61,8 @@ void Shard::start_mark(TopicView& view) {
 Position Shard::passed_by(Connection& connection, TopicView& view, Position passed) {
   for (std::uint32_t i = 0; i < connection.subscription_count; ++i) {
     Subscription& subscription = connection.subscriptions()[i];
-    if (subscription.view == &view && has_frame(subscription)) passed = std::min(passed, next_position(subscription).before());
+    if (subscription.view != &view) continue;
+    if (const std::optional<Position> next = next_position(subscription)) passed = std::min(passed, next->before());
   }
   return passed;
 }

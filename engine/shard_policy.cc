@@ -91,6 +91,10 @@ void Shard::skip_ahead(Connection& connection, Subscription& subscription) {
 
 // Brings `connection` in line with the policies of its topics. False: it has been closed. All its views are up to date then.
 bool Shard::apply_policies(Connection& connection) {
+  if (connection.torn != nullptr && connection.torn->is_lost()) {
+    close(connection, io::CloseMode::reset, CloseReason::lagging);
+    return false;
+  }
   for (std::uint32_t i = 0; i < connection.subscription_count; ++i) ensure_current(*connection.subscriptions()[i].view);
   for (std::uint32_t i = 0; i < connection.subscription_count; ++i) {
     Subscription& subscription = connection.subscriptions()[i];
@@ -113,8 +117,9 @@ bool Shard::apply_policies(Connection& connection) {
 bool Shard::apply_policy(Connection& connection, std::uint32_t index) {
   Subscription& subscription = connection.subscriptions()[index];
   TopicView& view = *subscription.view;
-  const bool is_inside_frame = connection.partial_bytes > 0 && connection.partial_subscription == index;
-  if (is_inside_frame && connection.torn != nullptr && connection.torn->is_lost()) return false;
+  // Without `torn` it was begun under another policy than skip or conflate, and is in the log or lost.
+  const bool is_inside_frame =
+      connection.partial_bytes > 0 && connection.torn == nullptr && connection.partial_subscription == index;
   view.normalise(subscription.cursor);
   const bool is_lost = !subscription.conflates && view.is_lost(subscription.cursor);
   if (!subscription.conflates && !is_lost && !is_inside_frame && view.rules.policy == LagPolicy::conflate) {
@@ -136,8 +141,7 @@ bool Shard::apply_policy(Connection& connection, std::uint32_t index) {
     case LagPolicy::disconnect:
       return false;
     case LagPolicy::skip:
-      // The frame begun goes first. Without `torn` it was begun under another policy, and is in the log or lost.
-      if (is_inside_frame) return connection.torn != nullptr || !is_lost;
+      if (is_inside_frame) return !is_lost;
       skip_ahead(connection, subscription);
       return true;
     case LagPolicy::conflate:

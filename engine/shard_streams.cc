@@ -197,13 +197,10 @@ Position Shard::sent_position(Connection& connection) {
     Subscription& subscription = connection.subscriptions()[i];
     if (subscription.has_ended) continue;
     ensure_current(*subscription.view);
-    const bool is_under_way = connection.partial_bytes > 0 && connection.partial_subscription == i;
-    if (is_under_way && connection.torn != nullptr) {
-      sent = std::min(sent, connection.torn->position);
-    } else if (has_frame(subscription)) {
-      const Position next = next_position(subscription);
-      sent = std::min(sent, is_under_way ? next : next.before());
-    }
+    const std::optional<Position> next = next_position(subscription);
+    if (!next) continue;
+    const bool is_inside = connection.partial_bytes > 0 && connection.torn == nullptr && connection.partial_subscription == i;
+    sent = std::min(sent, is_inside ? *next : next->before());
   }
   return sent;
 }

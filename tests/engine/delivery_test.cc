@@ -24,7 +24,8 @@ class DeliveryTest : public StoreFixture {
     connection.subscription_count = static_cast<std::uint16_t>(plan.views.size());
     if (plan.views.size() > 1) connection.many = std::make_unique<Subscription[]>(plan.views.size());
     for (std::size_t i = 0; i < plan.views.size(); ++i) {
-      connection.subscriptions()[i] = Subscription{.view = plan.views[i], .connection = &connection, .cursor = plan.places[i].cursor};
+      connection.subscriptions()[i] =
+          Subscription{.view = plan.views[i], .connection = &connection, .cursor = plan.places[i].cursor};
     }
     return connection;
   }
