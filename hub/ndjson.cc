@@ -2,6 +2,7 @@
 #include "hub/ndjson.h"
 
 #include <charconv>
+#include <iterator>
 
 #include "hub/json_scan.h"
 #include "proto/utf8.h"
@@ -9,11 +10,13 @@
 namespace broadside::hub {
 namespace {
 
-enum Member : unsigned { kTopic, kData, kEvent, kId, kRetry, kKey, kMemberCount };
-constexpr std::string_view kMemberNames[kMemberCount] = {"topic", "data", "event", "id", "retry", "key"};
+enum class Member : unsigned { topic, data, event, id, retry, key };
+constexpr std::string_view kMemberNames[] = {"topic", "data", "event", "id", "retry", "key"};
+
+constexpr unsigned index_of(Member member) { return static_cast<unsigned>(member); }
 
 std::optional<Member> member_of(std::string_view name) {
-  for (unsigned index = 0; index < kMemberCount; ++index) {
+  for (unsigned index = 0; index < std::size(kMemberNames); ++index) {
     if (kMemberNames[index] == name) return static_cast<Member>(index);
   }
   return std::nullopt;
@@ -38,8 +41,8 @@ std::string set_retry(const JsonObjectScanner& scanner, LineEvent& out) {
 }
 
 std::string set_member(Member member, const JsonObjectScanner& scanner, LineEvent& out) {
-  if (member == kRetry) return set_retry(scanner, out);
-  if (member == kData) {
+  if (member == Member::retry) return set_retry(scanner, out);
+  if (member == Member::data) {
     if (scanner.kind() == JsonKind::string) {
       append_unquoted(out.data, scanner.value());
     } else {
@@ -47,8 +50,11 @@ std::string set_member(Member member, const JsonObjectScanner& scanner, LineEven
     }
     return {};
   }
-  if (scanner.kind() != JsonKind::string) return quoted(kMemberNames[member]) + " must be a string";
-  std::string& target = member == kTopic ? out.topic : member == kEvent ? out.type : member == kId ? out.id : out.key;
+  if (scanner.kind() != JsonKind::string) return quoted(kMemberNames[index_of(member)]) + " must be a string";
+  std::string& target = member == Member::topic   ? out.topic
+                        : member == Member::event ? out.type
+                        : member == Member::id    ? out.id
+                                                  : out.key;
   append_unquoted(target, scanner.value());
   return {};
 }
@@ -68,12 +74,12 @@ std::string parse_event_line(std::string_view line, std::string_view path_topic,
     if (step == JsonObjectScanner::Step::end) break;
     const std::optional<Member> member = member_of(scanner.name());
     if (!member) return quoted(scanner.name()) + " is no member of an event: there are topic, data, event, id, retry and key";
-    if ((seen >> *member & 1U) != 0) return quoted(scanner.name()) + " stands there twice";
-    seen |= 1U << *member;
+    if ((seen >> index_of(*member) & 1U) != 0) return quoted(scanner.name()) + " stands there twice";
+    seen |= 1U << index_of(*member);
     if (std::string problem = set_member(*member, scanner, out); !problem.empty()) return problem;
   }
-  if ((seen >> kData & 1U) == 0) return "\"data\" is missing";
-  const bool has_topic = (seen >> kTopic & 1U) != 0;
+  if ((seen >> index_of(Member::data) & 1U) == 0) return "\"data\" is missing";
+  const bool has_topic = (seen >> index_of(Member::topic) & 1U) != 0;
   if (path_topic.empty()) return has_topic ? "" : "\"topic\" is missing; name it here or in the path, /events/{topic}";
   if (has_topic && out.topic != path_topic) return "\"topic\" is not the one in the path; leave it out or POST to /events";
   out.topic = path_topic;

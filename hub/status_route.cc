@@ -76,6 +76,7 @@ void append_connection(std::string& json, const ConnectionInfo& connection) {
   }
   json += "],\"topic_count\":" + std::to_string(connection.topic_count) + ",\"sent\":\"" + to_string(connection.sent) + '"';
   append_lag(json, connection.lag);
+  json += connection.is_over_soft_lag ? ",\"over_soft_limit\":true" : ",\"over_soft_limit\":false";
   json += connection.is_blocked ? ",\"blocked\":true" : ",\"blocked\":false";
   json += ",\"blocked_ms\":" + std::to_string(connection.blocked_ms) + ",\"age_ms\":" + std::to_string(connection.age_ms) + "}";
 }

@@ -34,7 +34,8 @@ Publisher::~Publisher() {
 }
 
 Nanos Publisher::due_of(std::uint64_t event) const {
-  const double seconds = static_cast<double>(event / options_.burst * options_.burst) / options_.publish_rate;
+  const std::uint64_t first_of_burst = event - event % options_.burst;
+  const double seconds = static_cast<double>(first_of_burst) / options_.publish_rate;
   return begin_ + static_cast<Nanos>(std::llround(seconds * static_cast<double>(kSecond)));
 }
 
