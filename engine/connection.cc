@@ -59,7 +59,7 @@ void ConnectionIndex::place(std::uint32_t index) {
 }
 
 void ConnectionIndex::insert(const Connection& connection) {
-  if ((count_ + 1) * 4 > places_.size() * 3) grow();
+  if (count_ + 1 > places_.size() / 4 * 3) grow();
   place(connection.index);
   ++count_;
 }

@@ -223,6 +223,7 @@ void DeliveryBatch::add_frames(Visit& visit, Connection& connection, std::uint64
     const std::uint64_t last_byte = held.segment->frame_begin(reader.frame) + (bytes_max - visit.bytes);
     while (end - reader.frame > 1 && held.segment->entry(end - 1).end > last_byte) end -= std::max(1U, (end - reader.frame) / 8);
     add_run(visit, static_cast<std::uint16_t>(best), held, reader.frame, end, 0);
+    visit.has_frames = true;
     (subscription.conflates ? reader.place.frame : reader.cursor.frame) = end;
     if (held.ends_topic && end == held.frames) {
       reader.is_over = true;

@@ -21,6 +21,7 @@ struct Visit {
   std::uint32_t run_count = 0;
   std::uint64_t bytes = 0;
   bool is_heartbeat = false;
+  bool has_frames = false;  // Beyond the rest of one begun.
 };
 
 // A turn's visits. Requires, for every connection: its views are up to date and its cursors normalised and not lost.

@@ -15,6 +15,7 @@ namespace broadside {
 class RateWheel {
  public:
   static constexpr Nanos kStep = 10 * kMillisecond;
+  static constexpr std::uint32_t kStepsPerSecond = kSecond / kStep;
 
   void start(Nanos now) { origin_ = now; }
   // The step that ends at `now` or next.

@@ -149,6 +149,7 @@ class Shard {
   void tell_gap(Connection& connection, const Subscription& subscription, const Gap& gap, std::optional<std::uint32_t> lost);
   bool look_at_lag(Connection& connection, Lag& sum, std::uint64_t wall_ms, std::uint32_t& steps);
   [[nodiscard]] bool is_due(const Connection& connection) const;
+  void note_visit(Connection& connection, const Visit& visit);
   void set_rate(Connection& connection, double rate);
   void wait_for_rate(Connection& connection);
   void on_rate_due(std::uint32_t step, io::Token token);

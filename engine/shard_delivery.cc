@@ -252,6 +252,7 @@ bool Shard::visit(Connection& connection) {
     // Chunk lines are private, and so are then the bytes between them.
     if (!batch_.add(connection, config_->send_bytes_max / 4)) return false;
     const Visit framed = batch_.visits().back();
+    note_visit(connection, framed);
     std::string bytes;
     batch_.copy(framed, bytes);
     const std::uint32_t events = batch_.apply(framed, framed.bytes);
@@ -265,7 +266,7 @@ bool Shard::visit(Connection& connection) {
     if (!may_have_frames) wait_for_rate(connection);
     return false;
   }
-  if (may_have_frames && connection.rate_steps != 0) connection.rate_due = rates_.step_at(now_) + connection.rate_steps;
+  note_visit(connection, batch_.visits().back());
   return true;
 }
 

@@ -91,11 +91,11 @@ void Shard::skip_ahead(Connection& connection, Subscription& subscription) {
 
 // Brings `connection` in line with the policies of its topics. False: it has been closed. All its views are up to date then.
 bool Shard::apply_policies(Connection& connection) {
+  for (std::uint32_t i = 0; i < connection.subscription_count; ++i) ensure_current(*connection.subscriptions()[i].view);
   if (connection.torn != nullptr && connection.torn->is_lost()) {
     close(connection, io::CloseMode::reset, CloseReason::lagging);
     return false;
   }
-  for (std::uint32_t i = 0; i < connection.subscription_count; ++i) ensure_current(*connection.subscriptions()[i].view);
   for (std::uint32_t i = 0; i < connection.subscription_count; ++i) {
     Subscription& subscription = connection.subscriptions()[i];
     if (subscription.has_ended) {
@@ -173,10 +173,15 @@ bool Shard::is_due(const Connection& connection) const {
   return connection.rate_steps == 0 || connection.is_leaving || rates_.reached_at(now_) >= connection.rate_due;
 }
 
+// A rated one that is sent frames is not due again before its time.
+void Shard::note_visit(Connection& connection, const Visit& visit) {
+  if (visit.has_frames && connection.rate_steps != 0) connection.rate_due = rates_.step_at(now_) + connection.rate_steps;
+}
+
 void Shard::set_rate(Connection& connection, double rate) {
   if (rate <= 0) return;
   BROADSIDE_ASSERT(is_valid_rate(rate));
-  connection.rate_steps = static_cast<std::uint32_t>(std::ceil(static_cast<double>(kSecond / RateWheel::kStep) / rate));
+  connection.rate_steps = static_cast<std::uint32_t>(std::ceil(static_cast<double>(RateWheel::kStepsPerSecond) / rate));
   for (std::uint32_t i = 0; i < connection.subscription_count; ++i) {
     TopicView& view = *connection.subscriptions()[i].view;
     const Position passed{view.lap_position.load(std::memory_order_relaxed)};

@@ -391,9 +391,10 @@ TurnStart TopicStore::begin_turn(std::uint32_t shard) {
 
 // The kept segments as they are now; those that are gone are let go of.
 void TopicStore::refresh_kept(TopicView& view, const KeyTable* keys, std::vector<Segment*>& dropped) {
+  // Where the rules no longer want keys, what the log has let go of is lost.
   const std::uint64_t version = keys != nullptr ? keys->version() : 0;
-  view.keys_floor = keys != nullptr ? keys->floor() : Position{};
-  view.keys_floor_count = keys != nullptr ? keys->floor_count() : 0;
+  view.keys_floor = keys != nullptr ? keys->floor() : view.topic->log.floor();
+  view.keys_floor_count = keys != nullptr ? keys->floor_count() : UINT32_MAX;
   if (view.kept_version == version) return;
   view.kept_version = version;
   std::vector<HeldSegment> before;
@@ -523,6 +524,7 @@ void TopicStore::fill_info(const Topic& topic, Nanos now, TopicInfo& out) const 
                   .events = topic.log.events(),
                   .bytes = topic.log.event_bytes(),
                   .newest = topic.log.newest(),
+                  .keys = topic.keys != nullptr ? topic.keys->count() : 0,
                   .is_ended = topic.is_ended,
                   .rate = topic.rate.at(now)};
 }

@@ -56,6 +56,7 @@ void append_topic(std::string& json, const TopicInfo& topic) {
           ",\"bytes\":" + std::to_string(topic.bytes) + ",\"newest\":";
   // A topic with subscribers alone has no event yet.
   json += topic.newest == Position{} ? "null" : '"' + to_string(topic.newest) + '"';
+  json += ",\"keys\":" + std::to_string(topic.keys);
   json += topic.is_ended ? ",\"ended\":true" : ",\"ended\":false";
   char rate[40];
   std::snprintf(rate, sizeof rate, ",\"rate\":%.3f", topic.rate);

@@ -303,7 +303,7 @@ void UringIo::close_receiving(std::uint32_t index, CloseMode mode) {
 
 // Goes to the kernel with the next send() or wait(). Entries of one ring are run in order.
 void UringIo::queue_close(Socket socket, CloseMode mode) {
-  static const linger kResetNow{.l_onoff = 1, .l_linger = 0};
+  static constexpr linger kResetNow{.l_onoff = 1, .l_linger = 0};
   const auto table = static_cast<std::uint32_t>(socket.table);
   const auto place = static_cast<std::uint32_t>(socket.value);
   Ring& ring = ring_of(socket);

@@ -146,6 +146,7 @@ struct TopicInfo {
   std::uint64_t events = 0;  // That a resume may ask for.
   std::uint64_t bytes = 0;   // Of these frames.
   Position newest;
+  std::uint64_t keys = 0;  // Whose newest event is known.
   bool is_ended = false;
   double rate = 0;  // Events published a second, decaying over ten seconds.
   Lag lag;          // Of its slowest subscriber. Known in a listing by lag alone.
