@@ -80,7 +80,7 @@ Error bad(std::string message) { return Error{Error::Code::invalid_argument, std
 // `of` begins the message: which topics they are the rules of.
 Result<Done> check_rules(const TopicRules& rules, const std::string& of) {
   if (rules.heartbeat_ms != 0 && rules.heartbeat_ms < 200) return bad(of + "heartbeat_ms: 0, or at least 200");
-  const bool is_rate = rules.rate >= 0.01 && rules.rate <= 100;
+  const bool is_rate = is_valid_rate(rules.rate);
   if (rules.rate != 0 && !is_rate) return bad(of + "rate: 0, or 0.01 to 100 a second");
   if (rules.keep != 0 && rules.policy != LagPolicy::skip) return bad(of + "keep: for policy skip alone");
   if (rules.snapshot && rules.keys == 0 && rules.policy != LagPolicy::conflate) {
@@ -137,7 +137,6 @@ class EngineCore final : public ShardWaker {
   [[nodiscard]] TopicStore& store() const { return *store_; }
   [[nodiscard]] const std::vector<std::string>& urls() const { return urls_; }
   [[nodiscard]] const std::string& backend() const { return backend_; }
-  [[nodiscard]] const Config& config() const { return config_; }
   [[nodiscard]] ShardShared& shared() { return shared_; }
   [[nodiscard]] const std::vector<std::unique_ptr<Shard>>& shards() const { return shards_; }
 
@@ -279,7 +278,7 @@ Result<Done> EngineCore::open() {
   store_ = std::make_unique<TopicStore>(config_, shard_count, history_memory_of(config_), *this, system_clock(),
                                         memory_max_of(config_));
   shared_.config = std::make_shared<const Config>(config_);
-  shared_.torn_budget.bytes_max = history_memory_of(config_) / 16;
+  shared_.torn_budget.bytes_max.store(history_memory_of(config_) / 16, std::memory_order_relaxed);
   shared_.store = store_.get();
   shared_.handler = handler_;
   shared_.shard_count = shard_count;
@@ -302,8 +301,31 @@ void EngineCore::start() {
   condition_.notify_all();
 }
 
-// TODO(#4): take over what may change.
-Result<Done> EngineCore::reconfigure(const Config& config) { return Engine::check(config); }
+Result<Done> EngineCore::reconfigure(const Config& wanted) {
+  if (Result<Done> good = Engine::check(wanted); !good) return good;
+  const std::lock_guard lock(mutex_);
+  Config config = wanted;
+  config.listen = config_.listen;
+  config.shards = config_.shards;
+  config.backend = config_.backend;
+  config.connections_max = config_.connections_max;
+  config.send_buffer_bytes = config_.send_buffer_bytes;
+  config.topics_per_subscriber_max = config_.topics_per_subscriber_max;
+  config.event_bytes_max = config_.event_bytes_max;    // The handler may have sized its own limits by it.
+  config.stall_timeout_ms = config_.stall_timeout_ms;  // The kernel has it as TCP_USER_TIMEOUT of the listeners.
+  config.log_sink = config_.log_sink;
+  config_ = config;
+  store_->reconfigure(config, history_memory_of(config), memory_max_of(config));
+  shared_.torn_budget.bytes_max.store(history_memory_of(config) / 16, std::memory_order_relaxed);
+  const auto shared = std::make_shared<const Config>(std::move(config));
+  for (auto& shard : shards_) {
+    Message message;
+    message.kind = Message::Kind::reconfigure;
+    message.config = shared;
+    shard->post(std::move(message));
+  }
+  return Done{};
+}
 
 void EngineCore::start_drain() {
   if (shared_.is_draining.exchange(true)) return;
@@ -325,7 +347,12 @@ void EngineCore::post_to_all(const std::shared_ptr<Listing>& listing) {
 }
 
 bool EngineCore::wait_drained() {
-  const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(config_.drain_timeout_ms + 1000);
+  std::uint32_t timeout_ms = 1000;
+  {
+    const std::lock_guard lock(mutex_);
+    timeout_ms += config_.drain_timeout_ms;
+  }
+  const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(timeout_ms);
   while (shared_.connections.load() > 0) {
     if (std::chrono::steady_clock::now() >= end) return false;
     const timespec pause{.tv_sec = 0, .tv_nsec = 10'000'000};

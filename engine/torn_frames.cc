@@ -41,7 +41,8 @@ void TornFrames::rescue(const Segment& segment) {
     at = by_place_.erase(at);
     torn->segment = nullptr;
     const char* bytes = std::exchange(torn->bytes, nullptr);
-    if (budget_.bytes.fetch_add(torn->size, std::memory_order_relaxed) + torn->size <= budget_.bytes_max) {
+    const std::uint64_t used = budget_.bytes.fetch_add(torn->size, std::memory_order_relaxed) + torn->size;
+    if (used <= budget_.bytes_max.load(std::memory_order_relaxed)) {
       torn->copy.reset(new (std::nothrow) char[torn->size]);
     }
     if (torn->copy == nullptr) {

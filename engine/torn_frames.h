@@ -15,7 +15,7 @@ namespace broadside {
 
 // Memory of the copies of all shards together.
 struct TornBudget {
-  std::uint64_t bytes_max = 0;
+  std::atomic<std::uint64_t> bytes_max{0};
   std::atomic<std::uint64_t> bytes{0};
 };
 

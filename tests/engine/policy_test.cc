@@ -70,6 +70,7 @@ TEST_P(PolicyTest, disconnect_closes_who_is_beyond_a_limit_also_while_it_takes_n
 
 TEST_P(PolicyTest, a_soft_limit_is_counted_and_nothing_more) {
   config_.defaults.soft_lag.bytes = 10'000;
+  config_.defaults.history_bytes = 64 << 20;
   START_OR_SKIP();
   Subscriber stalled(*engine_, "/events/t", kSmallBuffer);
   ASSERT_TRUE(stalled.wait_open());
@@ -235,7 +236,7 @@ TEST_P(PolicyTest, a_rated_stream_is_visited_no_more_often_than_its_rate) {
 }
 
 TEST_P(PolicyTest, streams_leave_at_their_age_and_are_told_when_to_come_back) {
-  config_.stream_age_max_ms = 300;
+  config_.stream_age_max_ms = 1000;
   START_OR_SKIP();
   Subscriber subscriber(*engine_, "/events/t");
   ASSERT_TRUE(subscriber.wait_open());
@@ -244,6 +245,34 @@ TEST_P(PolicyTest, streams_leave_at_their_age_and_are_told_when_to_come_back) {
   EXPECT_TRUE(subscriber.is_closed);
   EXPECT_EQ(subscriber.data.size(), 1U);
   EXPECT_EQ(shard().closes_for(CloseReason::aged), 1U);
+}
+
+TEST_P(PolicyTest, streams_go_on_under_new_rules_without_a_loss) {
+  START_OR_SKIP();
+  Subscriber plain(*engine_, "/events/t");
+  ASSERT_TRUE(plain.wait_open());
+  publish("t", "0", "k");
+  ASSERT_TRUE(plain.wait_data(1));
+  const auto rule = [&](LagPolicy policy, std::uint64_t history) {
+    config_.defaults.policy = policy;
+    config_.defaults.history_events = history;
+    ASSERT_TRUE(engine_->reconfigure(config_));
+  };
+  rule(LagPolicy::conflate, 0);
+  for (int i = 1; i < 10; ++i) {
+    publish("t", std::to_string(i), "k" + std::to_string(i));
+    ASSERT_TRUE(plain.wait_data(static_cast<std::size_t>(i) + 1));
+  }
+  Subscriber snapshot(*engine_, "/events/t?snapshot=1");
+  ASSERT_TRUE(snapshot.wait_data(9)) << "keys are known from the change on";
+  rule(LagPolicy::skip, 1000);
+  for (int i = 10; i < 20; ++i) publish("t", std::to_string(i));
+  ASSERT_TRUE(plain.wait_data(20) && snapshot.wait_data(19));
+  for (std::size_t i = 0; i < 20; ++i) EXPECT_EQ(plain.data[i], std::to_string(i));
+  EXPECT_EQ(plain.gaps.size() + snapshot.gaps.size(), 0U);
+  Config bad = config_;
+  bad.defaults.rate = 1000;
+  EXPECT_FALSE(engine_->reconfigure(bad));
 }
 
 TEST_P(PolicyTest, memory_that_is_short_refuses_streams_and_publishing_goes_on) {

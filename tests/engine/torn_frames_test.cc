@@ -15,7 +15,8 @@ Segment* segment_of(const std::string& first, const std::string& second) {
 }
 
 TEST(TornFrames, a_frame_outlives_its_segment_for_all_who_stand_in_it) {
-  TornBudget budget{.bytes_max = 100};
+  TornBudget budget;
+  budget.bytes_max = 100;
   TornFrames frames(budget);
   Segment* segment = segment_of("first", "second");
   TornFrame* one = frames.hold(*segment, 1, false);
@@ -38,7 +39,8 @@ TEST(TornFrames, a_frame_outlives_its_segment_for_all_who_stand_in_it) {
 }
 
 TEST(TornFrames, beyond_the_budget_a_frame_is_lost_and_takes_nothing) {
-  TornBudget budget{.bytes_max = 5};
+  TornBudget budget;
+  budget.bytes_max = 5;
   TornFrames frames(budget);
   Segment* segment = segment_of("first", "second");
   TornFrame* fits = frames.hold(*segment, 0, false);
@@ -54,7 +56,8 @@ TEST(TornFrames, beyond_the_budget_a_frame_is_lost_and_takes_nothing) {
 }
 
 TEST(TornFrames, a_segment_at_the_place_of_one_that_went_is_another) {
-  TornBudget budget{.bytes_max = 1000};
+  TornBudget budget;
+  budget.bytes_max = 1000;
   TornFrames frames(budget);
   Segment* segment = segment_of("first", "second");
   TornFrame* before = frames.hold(*segment, 0, false);
