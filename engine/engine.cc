@@ -69,7 +69,21 @@ io::BackendChoice choice_of(Backend backend) {
 
 Error bad(std::string message) { return Error{Error::Code::invalid_argument, std::move(message)}; }
 
-Result<Done> check(const Config& config) {
+// `of` begins the message: which topics they are the rules of.
+Result<Done> check_rules(const TopicRules& rules, const std::string& of) {
+  if (rules.heartbeat_ms != 0 && rules.heartbeat_ms < 200) return bad(of + "heartbeat_ms: 0, or at least 200");
+  const bool is_rate = rules.rate >= 0.01 && rules.rate <= 100;
+  if (rules.rate != 0 && !is_rate) return bad(of + "rate: 0, or 0.01 to 100 a second");
+  if (rules.keep != 0 && rules.policy != LagPolicy::skip) return bad(of + "keep: for policy skip alone");
+  if (rules.snapshot && rules.keys == 0 && rules.policy != LagPolicy::conflate) {
+    return bad(of + "snapshot: needs keys, or policy conflate");
+  }
+  return Done{};
+}
+
+}  // namespace
+
+Result<Done> Engine::check(const Config& config) {
   if (config.shards > kShardsMax) return bad("shards: at most 256");
   if (config.connections_max > 4'000'000) return bad("connections_max: at most 4,000,000");
   if (config.topics_per_subscriber_max < 1 || config.topics_per_subscriber_max > kTopicsPerSubscriberMax) {
@@ -79,14 +93,19 @@ Result<Done> check(const Config& config) {
   if (config.event_bytes_max < 1 || config.event_bytes_max > (64ULL << 20)) return bad("event_bytes_max: 1 byte to 64 MiB");
   if (config.send_bytes_max < (16U << 10) || config.send_bytes_max > (1U << 20)) return bad("send_bytes_max: 16 KiB to 1 MiB");
   if (config.stall_timeout_ms < 100) return bad("stall_timeout_ms: at least 100");
-  if (config.defaults.heartbeat_ms != 0 && config.defaults.heartbeat_ms < 200) return bad("heartbeat_ms: 0, or at least 200");
+  if (config.stream_age_max_ms != 0 && config.stream_age_max_ms < 1000) return bad("stream_age_max_ms: 0, or at least 1000");
   if (config.listen.size() > 64) return bad("listen: at most 64 addresses");
   if (config.backlog_bytes < (64U << 10)) return bad("backlog_bytes: at least 64 KiB");
   if (frame_bytes_max(config.event_bytes_max) > UINT32_MAX) return bad("event_bytes_max: a frame must stay below 4 GiB");
+  if (config.memory_max != 0 && config.memory_max < (1U << 20)) return bad("memory_max: 0, or at least 1 MiB");
+  if (config.memory_max != 0 && config.history_memory > config.memory_max) return bad("history_memory: at most memory_max");
+  if (Result<Done> good = check_rules(config.defaults, ""); !good) return good;
+  for (const TopicSection& section : config.topics) {
+    if (Result<Done> good = check_rules(section.rules, "topics matching `" + section.pattern + "`: "); !good) return good;
+    if (section.pattern.empty()) return bad("topics: each section needs a pattern, like chat.*");
+  }
   return Done{};
 }
-
-}  // namespace
 
 class EngineCore final : public ShardWaker {
  public:
@@ -97,6 +116,7 @@ class EngineCore final : public ShardWaker {
 
   Result<Done> open();
   void start();
+  Result<Done> reconfigure(const Config& config);
   void start_drain();
   bool wait_drained();
   void stop();
@@ -245,7 +265,7 @@ Result<Done> EngineCore::open_shards() {
 }
 
 Result<Done> EngineCore::open() {
-  if (Result<Done> good = check(config_); !good) return good.error();
+  if (Result<Done> good = Engine::check(config_); !good) return good.error();
   set_limits();
   const std::uint32_t shard_count = config_.shards != 0 ? config_.shards : std::min(cores(), kShardsMax);
   store_ = std::make_unique<TopicStore>(config_, shard_count,
@@ -272,6 +292,9 @@ void EngineCore::start() {
   is_started_ = true;
   condition_.notify_all();
 }
+
+// TODO(#4): take over what may change.
+Result<Done> EngineCore::reconfigure(const Config& config) { return Engine::check(config); }
 
 void EngineCore::start_drain() {
   if (shared_.is_draining.exchange(true)) return;
@@ -336,6 +359,7 @@ Result<Engine> Engine::create(const Config& config, RequestHandler* handler) {
 }
 
 void Engine::start() { core_->start(); }
+Result<Done> Engine::reconfigure(const Config& config) { return core_->reconfigure(config); }
 void Engine::start_drain() { core_->start_drain(); }
 bool Engine::wait_drained() { return core_->wait_drained(); }
 void Engine::stop() { core_->stop(); }

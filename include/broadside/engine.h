@@ -54,6 +54,9 @@ using TopicsSink = std::function<void(std::vector<TopicInfo>)>;
 // Owns its threads. Calls are for any thread unless they say otherwise; two engines in one process do not know each other.
 class Engine {
  public:
+  // The first thing that is out of range or contradicts itself, which create() and reconfigure() refuse. What the machine has to
+  // say (a port in use, no io_uring) only create() finds out.
+  static Result<Done> check(const Config& config);
   // Opens listeners and backends; nothing is accepted before start(). `handler` (may be null: 404) outlives the engine.
   static Result<Engine> create(const Config& config, RequestHandler* handler);
   Engine(Engine&&) noexcept;
@@ -66,6 +69,10 @@ class Engine {
   void start_drain();
   // Waits until no connection is left or the drain timeout and a second have passed. True if none is left.
   bool wait_drained();
+  // Takes over everything that may change while running, or nothing: defaults, topics, memory_max, history_memory, backlog_bytes,
+  // the timeouts, retry, ended_age_ms, stream_age_max_ms, send_bytes_max, the limits of heads, bodies and events, and the drain.
+  // listen, shards, backend, connections_max, send_buffer_bytes, topics_per_subscriber_max and log_sink keep their values.
+  Result<Done> reconfigure(const Config& config);
   // Closes everything at once and joins the threads. Idempotent.
   void stop();
 
