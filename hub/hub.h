@@ -1,7 +1,8 @@
 // The product around the engine: answers every request that is no subscription, and decides what subscriptions carry (CORS).
-// Called on the shards' threads; immutable after attach().
+// Called on the shards' threads; immutable after attach(), but for the limit of an event.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -33,6 +34,8 @@ class Hub final : public RequestHandler, private BatchPublisher {
 
   // Requires: called once, before the engine is started. The engine does not move afterwards.
   void attach(Engine& engine);
+  // From any thread.
+  void set_event_bytes_max(std::uint64_t bytes) { event_bytes_max_.store(bytes, std::memory_order_relaxed); }
   // Whether every shard makes progress: what GET /healthz answers.
   [[nodiscard]] Response health() const;
 
@@ -64,7 +67,7 @@ class Hub final : public RequestHandler, private BatchPublisher {
 
   Cors cors_;
   PublishGuard guard_;
-  std::uint64_t event_bytes_max_;
+  std::atomic<std::uint64_t> event_bytes_max_;
   bool is_diagnostic_echo_;
   LogSink* access_log_;
   Engine* engine_ = nullptr;

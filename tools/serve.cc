@@ -19,8 +19,11 @@
 
 #include "broadside/engine.h"
 #include "hub/hub.h"
+#include "tools/config_file.h"
+#include "tools/option_table.h"
 #include "tools/serve_options.h"
 #include "tools/service_notify.h"
+#include "tools/settle.h"
 #include "tools/stderr_log.h"
 #include "tools/vitals.h"
 
@@ -29,6 +32,17 @@ namespace {
 
 constexpr int kExitDone = 0;
 constexpr int kExitFailed = 1;
+
+// What the command line and the environment said, for as long as the server runs: a reload goes by them again.
+struct ServeCommand {
+  std::vector<Setting> given;
+  std::string config_path;  // Empty: no file.
+  bool is_check = false;
+
+  [[nodiscard]] Settled settle() const {
+    return tools::settle(given, config_path.empty() ? ConfigFile{} : read_config(config_path));
+  }
+};
 
 // Publishes vital signs until it is destroyed.
 class Demo {
@@ -91,38 +105,49 @@ class Drain {
   std::thread thread_;
 };
 
-// SIGTERM and SIGINT as a descriptor. Made before any other thread, so that none of them takes the signals.
-int block_stop_signals() {
+// SIGTERM, SIGINT and SIGHUP as a descriptor. Made before any other thread, so that none of them takes the signals.
+int block_signals() {
   std::signal(SIGPIPE, SIG_IGN);
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, SIGTERM);
   sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
   return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
+std::string joined(const std::vector<std::string>& lines) {
+  std::string text;
+  for (const std::string& line : lines) text += (text.empty() ? "" : "; ") + line;
+  return text;
+}
+
 class Server {
  public:
-  Server(Engine& engine, const hub::Hub& hub, StderrLog& log, int signal_fd)
-      : engine_(engine), hub_(hub), log_(log), signal_fd_(signal_fd) {}
+  // `options` are what the engine and the hub run with.
+  Server(const ServeCommand& command, ServeOptions options, Engine& engine, hub::Hub& hub, StderrLog& log, int signal_fd)
+      : command_(command), options_(std::move(options)), engine_(engine), hub_(hub), log_(log), signal_fd_(signal_fd) {}
 
   // Serves until it is told to stop, and drains.
   int run() {
     notifier_.tell("READY=1");
-    const std::string first = wait_for_signal();
+    int first = wait_for_signal();
+    for (; first == SIGHUP; first = wait_for_signal()) reload();
     notifier_.tell("STOPPING=1");
-    log_.log(LogLevel::info,
-             first + ": draining, " + std::to_string(open_connections()) + " connections open; a second signal stops at once");
+    log_.log(LogLevel::info, name_of(first) + ": draining, " + std::to_string(open_connections()) +
+                                 " connections open; a second signal stops at once");
     Drain drain(engine_);
     for (;;) {
       pollfd waited[2] = {{.fd = drain.fd(), .events = POLLIN, .revents = 0}, {.fd = signal_fd_, .events = POLLIN, .revents = 0}};
       poll(waited, 2, poll_timeout_ms());
       tell_watchdog();
       if (waited[0].revents != 0) break;
-      if (const std::string second = take_signal(); !second.empty()) {
+      if (const int second = take_signal(); second == SIGHUP) {
+        log_.log(LogLevel::warning, "SIGHUP: nothing is read again while draining");
+      } else if (second != 0) {
         log_.log(LogLevel::warning,
-                 second + ": stopping at once, " + std::to_string(open_connections()) + " connections are cut");
+                 name_of(second) + ": stopping at once, " + std::to_string(open_connections()) + " connections are cut");
         // The drain's thread and the engine's have nothing to bring to an end: the kernel closes all.
         _exit(kExitFailed);
       }
@@ -137,19 +162,52 @@ class Server {
   }
 
  private:
-  // The name of the next signal, or an empty string.
-  [[nodiscard]] std::string take_signal() const {
-    signalfd_siginfo info{};
-    if (read(signal_fd_, &info, sizeof info) != static_cast<ssize_t>(sizeof info)) return {};
-    return info.ssi_signo == SIGTERM ? "SIGTERM" : "SIGINT";
+  // Reads the configuration again and takes over what may change while running: all of it, or nothing if anything is wrong.
+  void reload() {
+    if (command_.config_path.empty()) {
+      log_.log(LogLevel::info, "SIGHUP: there is no --config to read again");
+      return;
+    }
+    notifier_.tell_reloading();
+    Settled settled = command_.settle();
+    for (const std::string& problem : settled.problems) log_.log(LogLevel::error, problem);
+    if (settled.problems.empty()) {
+      take_over(plan_reload(options_, std::move(settled.options)));
+    } else {
+      log_.log(LogLevel::error, "SIGHUP: nothing is changed; errors: " + std::to_string(settled.problems.size()));
+    }
+    notifier_.tell("READY=1");
   }
 
-  std::string wait_for_signal() {
+  void take_over(Reload reload) {
+    if (const Result<Done> done = engine_.reconfigure(reload.options.config); !done) {
+      log_.log(LogLevel::error, "SIGHUP: nothing is changed: " + done.error().message);
+      return;
+    }
+    hub_.set_event_bytes_max(reload.options.config.event_bytes_max);
+    // What changed is told if it would have been before, or would be from here on.
+    log_.set_least(std::min(options_.log_level, reload.options.log_level));
+    log_.log(LogLevel::info, reload.changes.empty() ? "SIGHUP: nothing has changed" : "SIGHUP: " + joined(reload.changes));
+    if (!reload.waiting.empty()) log_.log(LogLevel::warning, "SIGHUP: needs a restart: " + joined(reload.waiting));
+    log_.set_least(reload.options.log_level);
+    options_ = std::move(reload.options);
+  }
+
+  // The next signal that has come, or 0.
+  [[nodiscard]] int take_signal() const {
+    signalfd_siginfo info{};
+    if (read(signal_fd_, &info, sizeof info) != static_cast<ssize_t>(sizeof info)) return 0;
+    return static_cast<int>(info.ssi_signo);
+  }
+
+  static std::string name_of(int signal) { return signal == SIGTERM ? "SIGTERM" : "SIGINT"; }
+
+  int wait_for_signal() {
     for (;;) {
       pollfd waited{.fd = signal_fd_, .events = POLLIN, .revents = 0};
       poll(&waited, 1, poll_timeout_ms());
       tell_watchdog();
-      if (std::string name = take_signal(); !name.empty()) return name;
+      if (const int signal = take_signal(); signal != 0) return signal;
     }
   }
 
@@ -169,8 +227,10 @@ class Server {
     return connections;
   }
 
+  const ServeCommand& command_;
+  ServeOptions options_;
   Engine& engine_;
-  const hub::Hub& hub_;
+  hub::Hub& hub_;
   StderrLog& log_;
   int signal_fd_;
   ServiceNotifier notifier_;
@@ -181,9 +241,20 @@ int fail(const std::string& message) {
   return kExitFailed;
 }
 
-int serve(ServeOptions options) {
-  if (const std::string refusal = start_refusal(options); !refusal.empty()) return fail(refusal);
-  const int signal_fd = block_stop_signals();
+// Says what is wrong with the configuration, or how it was understood.
+int check(const ServeCommand& command, const Settled& settled) {
+  for (const std::string& problem : settled.problems) fail(problem);
+  if (!settled.problems.empty()) return kExitFailed;
+  std::printf("%s: good\n", command.config_path.empty() ? "flags and environment" : command.config_path.c_str());
+  for (const TopicSection& section : settled.options.config.topics) std::printf("topic %s\n", section_text(section).c_str());
+  return kExitDone;
+}
+
+int serve(const ServeCommand& command) {
+  Settled settled = command.settle();
+  if (command.is_check || !settled.problems.empty()) return check(command, settled);
+  ServeOptions& options = settled.options;
+  const int signal_fd = block_signals();
   StderrLog log(options.log_level, options.log_format);
   options.config.log_sink = &log;
   hub::Hub hub(hub_options(options));
@@ -197,19 +268,23 @@ int serve(ServeOptions options) {
   int exit_status = kExitFailed;
   {
     std::unique_ptr<Demo> demo = options.is_demo ? std::make_unique<Demo>(engine) : nullptr;
-    exit_status = Server(engine, hub, log, signal_fd).run();
+    exit_status = Server(command, options, engine, hub, log, signal_fd).run();
   }
   engine.stop();
   close(signal_fd);
   return exit_status;
 }
 
+constexpr const char* kEnvironmentPrefix = "BROADSIDE_";
+
 constexpr const char* kFooter =
-    "Every flag has an environment variable (shown as Env); the flag wins. In BROADSIDE_LISTEN and BROADSIDE_CORS_ORIGIN "
-    "several\n"
-    "values are separated by commas. SIGTERM or SIGINT drains; a second one stops at once.\n\n"
+    "Every flag has an environment variable (shown as Env) and, but for --config and --check-config, a key in the file of\n"
+    "--config: --history-age is history_age. The flag wins over the environment, which wins over the file. In BROADSIDE_LISTEN\n"
+    "and BROADSIDE_CORS_ORIGIN several values are separated by commas. SIGHUP reads the file again; SIGTERM or SIGINT drains,\n"
+    "a second one stops at once.\n\n"
     "Examples:\n"
     "  broadside serve --demo\n"
+    "  broadside serve --config broadside.toml --check-config\n"
     "  broadside serve --listen 0.0.0.0:8080 --anonymous-publish 'public.*' --cors-origin https://app.example\n"
     "  curl -d hello http://127.0.0.1:8080/events/news\n"
     "  curl -N http://127.0.0.1:8080/events/news";
@@ -218,10 +293,22 @@ constexpr const char* kFooter =
 
 CLI::App* add_serve_command(CLI::App& program, int& exit_status) {
   CLI::App* command = program.add_subcommand("serve", "Serve streams, and take what is published");
-  const auto options = std::make_shared<ServeOptions>();
-  add_serve_options(*command, *options);
+  struct State {
+    ServeCommand command;
+    ServeOptions flags;  // What each flag is tried on.
+  };
+  const auto state = std::make_shared<State>();
+  OptionTable table;
+  table.group("Configuration");
+  table.text("config", state->command.config_path, "FILE",
+             "TOML: what the flags say, and rules for single topics; SIGHUP reads it again");
+  table.flag("check_config", state->command.is_check, "Say what is wrong with flags, environment and file, or what topics get");
+  table.add_to(*command, kEnvironmentPrefix);
+  OptionTable keys;
+  add_serve_options(keys, state->flags);
+  keys.add_to(*command, kEnvironmentPrefix, &state->command.given);
   command->footer(kFooter);
-  command->callback([options, &exit_status] { exit_status = serve(*options); });
+  command->callback([state, &exit_status] { exit_status = serve(state->command); });
   return command;
 }
 

@@ -1,17 +1,19 @@
-// The flags of `broadside serve` and their environment variables, and what they say to the engine and the hub.
+// The options of `broadside serve`, and what they say to the engine and the hub.
 #pragma once
 
-#include <CLI/App.hpp>
 #include <string>
 #include <vector>
 
 #include "broadside/config.h"
 #include "hub/hub.h"
+#include "tools/option_table.h"
 #include "tools/stderr_log.h"
 
 namespace broadside::tools {
 
 struct ServeOptions {
+  ServeOptions() { config.listen = {"127.0.0.1:8080"}; }
+
   Config config;
   std::vector<std::string> cors_origins;
   std::vector<std::string> anonymous_publish;
@@ -22,8 +24,10 @@ struct ServeOptions {
   LogFormat log_format = LogFormat::text;
 };
 
-// Adds every flag to `command`; parsing fills `options`, which must live until then.
-void add_serve_options(CLI::App& command, ServeOptions& options);
+// Adds every option but those of single topics' sections. `options` lives as long as the table.
+void add_serve_options(OptionTable& table, ServeOptions& options);
+// Those that may differ from topic to topic; add_serve_options() adds them for Config::defaults.
+void add_topic_options(OptionTable& table, TopicRules& rules);
 
 // What forbids starting with these: an address that others can reach, and nobody said that they may publish. Says what to do;
 // empty if nothing does.

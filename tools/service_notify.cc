@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 
 namespace broadside::tools {
 namespace {
@@ -52,6 +53,13 @@ ServiceNotifier::~ServiceNotifier() {
 void ServiceNotifier::tell(std::string_view state) const {
   if (fd_ < 0) return;
   [[maybe_unused]] const ssize_t sent = send(fd_, state.data(), state.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+void ServiceNotifier::tell_reloading() const {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  const Nanos moment = now.tv_sec * kSecond + now.tv_nsec;
+  tell("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(moment / kMicrosecond));
 }
 
 }  // namespace broadside::tools

@@ -20,6 +20,8 @@ class ServiceNotifier {
 
   // "READY=1", "STOPPING=1", "WATCHDOG=1". What cannot be told is lost.
   void tell(std::string_view state) const;
+  // That the configuration is read again; "READY=1" says when that is over.
+  void tell_reloading() const;
   // How often to tell "WATCHDOG=1": half of what the manager allows; nothing if it does not watch.
   [[nodiscard]] std::optional<Nanos> watchdog_interval() const { return watchdog_interval_; }
 

@@ -52,7 +52,7 @@ std::string format_log_line(LogFormat format, LogLevel level, std::string_view m
 }
 
 void StderrLog::log(LogLevel level, std::string_view message) noexcept {
-  if (level < least_) return;
+  if (level < least_.load(std::memory_order_relaxed)) return;
   try {
     const auto now = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch());
     const std::string line = format_log_line(format_, level, message, now.count()) + '\n';

@@ -1,6 +1,7 @@
 // Log lines on stderr, as text (`2026-11-20T21:15:23.456Z info message`) or as one JSON object a line. For any thread.
 #pragma once
 
+#include <atomic>
 #include <mutex>
 #include <string>
 #include <string_view>
@@ -17,11 +18,12 @@ enum class LogFormat : unsigned char { text, json };
 class StderrLog final : public LogSink {
  public:
   StderrLog(LogLevel least, LogFormat format) : least_(least), format_(format) {}
-  // What is below `least` is dropped.
+  // What is below `least` is dropped from here on.
+  void set_least(LogLevel least) { least_.store(least, std::memory_order_relaxed); }
   void log(LogLevel level, std::string_view message) noexcept override;
 
  private:
-  LogLevel least_;
+  std::atomic<LogLevel> least_;
   LogFormat format_;
   std::mutex mutex_;  // A line is never torn.
 };

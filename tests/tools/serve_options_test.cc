@@ -1,4 +1,5 @@
-// Flags of `broadside serve`: quantities, what is refused and by which name, the environment, and what may be listened on.
+// Options of `broadside serve`, as flags: quantities, what is refused and by which name, the environment, and what may be
+// listened on.
 #include "tools/serve_options.h"
 
 #include <gtest/gtest.h>
@@ -16,7 +17,9 @@ namespace {
 // The error's message; empty if there was none.
 std::string parse(std::vector<std::string> arguments, ServeOptions& options) {
   CLI::App app("test", "serve");
-  add_serve_options(app, options);
+  OptionTable table;
+  add_serve_options(table, options);
+  table.add_to(app, "BROADSIDE_");
   std::reverse(arguments.begin(), arguments.end());
   try {
     app.parse(arguments);
@@ -94,7 +97,20 @@ TEST(ServeOptions, are_taken_from_flags) {
                    "json",
                    "--demo",
                    "--anonymous-publish",
-                   "a,b*"},
+                   "a,b*",
+                   "--policy",
+                   "skip",
+                   "--lag-age",
+                   "3s",
+                   "--soft-lag-bytes",
+                   "1MiB",
+                   "--keep",
+                   "7",
+                   "--rate",
+                   "0.5",
+                   "--snapshot",
+                   "--stream-age-max",
+                   "1h"},
                   options),
             "");
   EXPECT_EQ(options.config.listen, (std::vector<std::string>{"127.0.0.1:0", "[::1]:80"}));
@@ -106,6 +122,14 @@ TEST(ServeOptions, are_taken_from_flags) {
   EXPECT_EQ(options.anonymous_publish, std::vector<std::string>{"a,b*"});
   EXPECT_EQ(options.log_format, LogFormat::json);
   EXPECT_TRUE(options.is_demo);
+  const TopicRules& rules = options.config.defaults;
+  EXPECT_EQ(rules.policy, LagPolicy::skip);
+  EXPECT_EQ(rules.lag.age_ms, 3000U);
+  EXPECT_EQ(rules.soft_lag.bytes, 1U << 20);
+  EXPECT_EQ(rules.keep, 7U);
+  EXPECT_EQ(rules.rate, 0.5);
+  EXPECT_TRUE(rules.snapshot);
+  EXPECT_EQ(options.config.stream_age_max_ms, 3'600'000U);
 }
 
 TEST(ServeOptions, are_taken_from_the_environment_where_no_flag_says_otherwise) {
@@ -132,9 +156,15 @@ TEST(ServeOptions, name_the_flag_that_is_wrong) {
                                                                                    {"--heartbeat", "5000000s"},
                                                                                    {"--cors-origin", "a.example"},
                                                                                    {"--anonymous-publish", ""},
+                                                                                   {"--policy", "drop"},
+                                                                                   {"--rate", "fast"},
+                                                                                   {"--rate", "-1"},
+                                                                                   {"--rate", "inf"},
+                                                                                   {"--lag-events", "1.5"},
+                                                                                   {"--snapshot=maybe"},
                                                                                    {"--log-level", "loud"}}) {
     ServeOptions options;
-    EXPECT_NE(parse(bad, options).find(bad[0]), std::string::npos) << bad[0];
+    EXPECT_NE(parse(bad, options).find(bad[0].substr(0, bad[0].find('='))), std::string::npos) << bad[0];
   }
 }
 

@@ -4,23 +4,15 @@
 #include <sched.h>
 #include <sys/resource.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
-#include <limits>
+#include <charconv>
 
 #include "tools/client_support.h"
 #include "tools/load/payload.h"
-#include "tools/quantity.h"
+#include "tools/option_table.h"
 
 namespace broadside::tools::load {
 namespace {
-
-const char* const kTargetGroup = "Server";
-const char* const kStreamsGroup = "Streams";
-const char* const kPublishGroup = "Publishing";
-const char* const kTroubleGroup = "Trouble";
-const char* const kReportGroup = "Report and bounds";
-const char* const kClientGroup = "The client itself";
 
 constexpr std::uint32_t kStreamsMax = 4'000'000;
 constexpr std::uint32_t kTopicsMax = 0xffffff;  // Six digits of the payload.
@@ -28,55 +20,6 @@ constexpr std::uint32_t kTopicsMax = 0xffffff;  // Six digits of the payload.
 constexpr std::uint64_t kDescriptorsKept = 200;
 // Of the 28,232 ports that one source address has by default (ip_local_port_range): a search for a free one among few is dear.
 constexpr std::uint32_t kStreamsPerSource = 8'000;
-
-CLI::Option* duration(CLI::App& command, const char* group, const std::string& flag, Nanos& target, const std::string& help) {
-  const auto take = [flag, &target](const std::string& text) {
-    const auto value = parse_duration_ms(text);
-    constexpr std::uint64_t kDurationMsMax = 7ULL * 86'400'000;
-    if (!value || *value > kDurationMsMax) {
-      throw CLI::ValidationError(flag, "`" + text + "` is not a duration of a week at most, like 250ms, 10s or 1m");
-    }
-    target = static_cast<Nanos>(*value) * kMillisecond;
-  };
-  return command.add_option_function<std::string>(flag, take, help)
-      ->group(group)
-      ->type_name("DURATION")
-      ->default_str(duration_text(static_cast<std::uint64_t>(target / kMillisecond)));
-}
-
-CLI::Option* size(CLI::App& command, const char* group, const std::string& flag, std::uint64_t& target, const std::string& help) {
-  const auto take = [flag, &target](const std::string& text) {
-    const auto value = parse_size_bytes(text);
-    if (!value) throw CLI::ValidationError(flag, "`" + text + "` is not a size, like 256 or 10KiB");
-    target = *value;
-  };
-  return command.add_option_function<std::string>(flag, take, help)
-      ->group(group)
-      ->type_name("SIZE")
-      ->default_str(size_text(target));
-}
-
-template <typename Number>
-CLI::Option* number(CLI::App& command, const char* group, const std::string& flag, Number& target, const std::string& help) {
-  return command.add_option(flag, target, help)
-      ->group(group)
-      ->type_name("N")
-      ->capture_default_str()
-      ->check(CLI::NonNegativeNumber);
-}
-
-CLI::Option* text(CLI::App& command, const char* group, const std::string& flag, std::string& target, const char* type,
-                  const std::string& help) {
-  return command.add_option(flag, target, help)->group(group)->type_name(type)->capture_default_str();
-}
-
-CLI::Option* headers(CLI::App& command, const std::string& flag, std::vector<std::string>& target, const std::string& help) {
-  return command.add_option(flag, target, help)
-      ->group(kTargetGroup)
-      ->type_name("HEADER")
-      ->allow_extra_args(false)
-      ->check(CLI::Validator([](std::string& header) { return header_problem(header); }, ""));
-}
 
 std::string url_part(CURLU* url, CURLUPart part, unsigned flags = 0) {
   char* bytes = nullptr;
@@ -104,70 +47,97 @@ std::string parse_endpoint(const std::string& url, Endpoint& out) {
   return {};
 }
 
-void add_target_options(CLI::App& command, LoadOptions& options) {
-  text(command, kTargetGroup, "--server", options.server, "URL", "A Broadside server: its /events/{topic} for both directions");
-  text(command, kTargetGroup, "--subscribe-url", options.subscribe_url, "URL", "Any server's event stream; {topic} is replaced");
-  text(command, kTargetGroup, "--publish-url", options.publish_url, "URL",
-       "Where to publish; {topic}, {key} and {sequence} are replaced");
-  text(command, kTargetGroup, "--publish-method", options.publish_method, "METHOD", "Method of a publish");
-  text(command, kTargetGroup, "--publish-body", options.publish_body, "TEMPLATE",
-       "Its body: raw '{data}', a form 'topic={topic}&data={data}', or JSON '{\"data\":\"{data}\"}'");
-  text(command, kTargetGroup, "--publish-type", options.publish_type, "TYPE", "Its Content-Type");
-  headers(command, "--header", options.headers, "A header of every request, 'Name: value'; repeatable");
-  headers(command, "--publish-header", options.publish_headers, "A header of every publish; repeatable");
+// Core numbers, "2,3".
+Option cores_option(std::vector<int>& cpus) {
+  const auto set = [&cpus](const Values& given) -> std::string {
+    std::vector<int> cores;
+    for (const std::string& text : given) {
+      int core = 0;
+      const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), core);
+      if (error != std::errc() || end != text.data() + text.size() || core < 0 || core >= CPU_SETSIZE) {
+        return "`" + text + "` is not the number of a core, 0 to " + std::to_string(CPU_SETSIZE - 1);
+      }
+      cores.push_back(core);
+    }
+    cpus = cores;
+    return {};
+  };
+  const auto get = [&cpus] {
+    Values cores;
+    for (const int core : cpus) cores.push_back(std::to_string(core));
+    return cores;
+  };
+  return {.key = "cpus",
+          .type = "LIST",
+          .help = "Run on these cores alone, e.g. 1 or 2,3",
+          .set = set,
+          .get = get,
+          .kind = Option::Kind::list,
+          .delimiter = ','};
 }
 
-void add_stream_options(CLI::App& command, LoadOptions& options) {
-  number(command, kStreamsGroup, "--streams", options.streams, "Event streams to hold open");
-  number(command, kStreamsGroup, "--topics", options.topics, "Topics; stream i is on topic i modulo this");
-  text(command, kStreamsGroup, "--topic-prefix", options.topic_prefix, "NAME", "Topics are named NAME0, NAME1, ...");
-  number(command, kStreamsGroup, "--ramp", options.ramp, "Streams opened a second; 0 = as fast as it goes");
-  command.add_flag("--resume", options.resumes, "Streams that come back send Last-Event-ID, and must miss nothing")
-      ->group(kStreamsGroup);
+void add_target_options(OptionTable& table, LoadOptions& options) {
+  table.group("Server");
+  table.text("server", options.server, "URL", "A Broadside server: its /events/{topic} for both directions");
+  table.text("subscribe_url", options.subscribe_url, "URL", "Any server's event stream; {topic} is replaced");
+  table.text("publish_url", options.publish_url, "URL", "Where to publish; {topic}, {key} and {sequence} are replaced");
+  table.text("publish_method", options.publish_method, "METHOD", "Method of a publish");
+  table.text("publish_body", options.publish_body, "TEMPLATE",
+             "Its body: raw '{data}', a form 'topic={topic}&data={data}', or JSON '{\"data\":\"{data}\"}'");
+  table.text("publish_type", options.publish_type, "TYPE", "Its Content-Type");
+  table.list("header", options.headers, "HEADER", "A header of every request, 'Name: value'; repeatable", header_problem);
+  table.list("publish_header", options.publish_headers, "HEADER", "A header of every publish; repeatable", header_problem);
 }
 
-void add_publish_options(CLI::App& command, LoadOptions& options) {
-  number(command, kPublishGroup, "--publish-rate", options.publish_rate,
-         "Events a second over all topics, also 0.5; 0 = only listens");
-  number(command, kPublishGroup, "--burst", options.burst, "Events that are due at the same moment; the rate stays");
-  size(command, kPublishGroup, "--size", options.event_bytes, "Data of an event, at least " + std::to_string(kPayloadBytesMin));
-  number(command, kPublishGroup, "--keys", options.keys, "Event i has key i modulo this (`key=` in the query); 0 = none");
-  number(command, kPublishGroup, "--pipeline", options.pipeline, "Publishes under way at once, on one connection, in order");
-  duration(command, kPublishGroup, "--warm-up", options.warm_up, "Events of this time before are checked, not measured");
-  duration(command, kPublishGroup, "--duration", options.duration, "How long to measure");
-  duration(command, kPublishGroup, "--grace", options.grace, "How long to wait for the last deliveries");
+void add_stream_options(OptionTable& table, LoadOptions& options) {
+  table.group("Streams");
+  table.number("streams", options.streams, "Event streams to hold open");
+  table.number("topics", options.topics, "Topics; stream i is on topic i modulo this");
+  table.text("topic_prefix", options.topic_prefix, "NAME", "Topics are named NAME0, NAME1, ...");
+  table.number("ramp", options.ramp, "Streams opened a second; 0 = as fast as it goes");
+  table.flag("resume", options.resumes, "Streams that come back send Last-Event-ID, and must miss nothing");
 }
 
-void add_trouble_options(CLI::App& command, LoadOptions& options) {
-  number(command, kTroubleGroup, "--churn", options.churn, "Streams a second that are closed and opened again");
-  duration(command, kTroubleGroup, "--storm-every", options.storm_every, "All streams drop at once, and come back; 0 = never");
-  number(command, kTroubleGroup, "--slow", options.slow, "So many of the streams read slowly");
-  size(command, kTroubleGroup, "--slow-rate", options.slow_bytes_per_second, "Bytes a second that a slow one reads");
-  number(command, kTroubleGroup, "--stalled", options.stalled, "So many read nothing once they are open");
-  number(command, kTroubleGroup, "--half-open", options.half_open,
-         "So many vanish without FIN once they are open: nothing that is sent to them is ever acknowledged");
+void add_publish_options(OptionTable& table, LoadOptions& options) {
+  table.group("Publishing");
+  table.number("publish_rate", options.publish_rate, "Events a second over all topics, also 0.5; 0 = only listens");
+  table.number("burst", options.burst, "Events that are due at the same moment; the rate stays");
+  table.size("size", options.event_bytes, "Data of an event, at least " + std::to_string(kPayloadBytesMin));
+  table.number("keys", options.keys, "Event i has key i modulo this (`key=` in the query); 0 = none");
+  table.number("pipeline", options.pipeline, "Publishes under way at once, on one connection, in order");
+  table.duration("warm_up", options.warm_up, "Events of this time before are checked, not measured");
+  table.duration("duration", options.duration, "How long to measure");
+  table.duration("grace", options.grace, "How long to wait for the last deliveries");
 }
 
-void add_client_options(CLI::App& command, LoadOptions& options) {
-  number(command, kClientGroup, "--threads", options.threads, "Threads; 0 = as many as the limit of open files asks for");
-  command.add_option("--cpus", options.cpus, "Run on these cores alone, e.g. 1 or 2,3")
-      ->group(kClientGroup)
-      ->type_name("LIST")
-      ->delimiter(',')
-      ->check(CLI::Range(0, CPU_SETSIZE - 1));
-  number(command, kClientGroup, "--sources", options.sources,
-         "Source addresses 127.0.0.2 and up, for a server on loopback; 0 = as many as needed");
-  duration(command, kClientGroup, "--hold", options.hold,
-           "Reads nothing for so long after each publish: the server's cost without a reader on its caches");
+void add_trouble_options(OptionTable& table, LoadOptions& options) {
+  table.group("Trouble");
+  table.number("churn", options.churn, "Streams a second that are closed and opened again");
+  table.duration("storm_every", options.storm_every, "All streams drop at once, and come back; 0 = never");
+  table.number("slow", options.slow, "So many of the streams read slowly");
+  table.size("slow_rate", options.slow_bytes_per_second, "Bytes a second that a slow one reads");
+  table.number("stalled", options.stalled, "So many read nothing once they are open");
+  table.number("half_open", options.half_open,
+               "So many vanish without FIN once they are open: nothing that is sent to them is ever acknowledged");
 }
 
-void add_report_options(CLI::App& command, LoadOptions& options) {
-  number(command, kReportGroup, "--server-pid", options.server_pid, "Also measure this process: CPU a delivery, memory");
-  text(command, kReportGroup, "--json", options.json_path, "FILE", "All figures as JSON; - = stdout, instead of the table");
-  text(command, kReportGroup, "--plot", options.plot_path, "FILE.svg", "Latency over time and its distribution, by gnuplot");
-  duration(command, kReportGroup, "--max-p99", options.max_p99, "Fail when the 99th percentile is above this; 0 = no bound");
-  number(command, kReportGroup, "--max-loss", options.max_loss, "Fail when more deliveries are lost");
-  command.add_flag("-q,--quiet", options.is_quiet, "No line a second")->group(kReportGroup);
+void add_report_options(OptionTable& table, LoadOptions& options) {
+  table.group("Report and bounds");
+  table.number("server_pid", options.server_pid, "Also measure this process: CPU a delivery, memory");
+  table.text("json", options.json_path, "FILE", "All figures as JSON; - = stdout, instead of the table");
+  table.text("plot", options.plot_path, "FILE.svg", "Latency over time and its distribution, by gnuplot");
+  table.duration("max_p99", options.max_p99, "Fail when the 99th percentile is above this; 0 = no bound");
+  table.number("max_loss", options.max_loss, "Fail when more deliveries are lost");
+  table.flag("quiet", options.is_quiet, "No line a second").letter = 'q';
+}
+
+void add_client_options(OptionTable& table, LoadOptions& options) {
+  table.group("The client itself");
+  table.number("threads", options.threads, "Threads; 0 = as many as the limit of open files asks for");
+  table.add(cores_option(options.cpus));
+  table.number("sources", options.sources, "Source addresses 127.0.0.2 and up, for a server on loopback; 0 = as many as needed");
+  table.duration("hold", options.hold,
+                 "Reads nothing for so long after each publish: the server's cost without a reader on its caches");
 }
 
 // Threads that are needed so that none holds more descriptors than one table may.
@@ -202,12 +172,15 @@ std::string plan_threads(LoadOptions& options) {
 std::string Endpoint::authority() const { return (host.find(':') == std::string::npos ? host : '[' + host + ']') + ':' + port; }
 
 void add_load_options(CLI::App& command, LoadOptions& options) {
-  add_target_options(command, options);
-  add_stream_options(command, options);
-  add_publish_options(command, options);
-  add_trouble_options(command, options);
-  add_report_options(command, options);
-  add_client_options(command, options);
+  OptionTable table;
+  add_target_options(table, options);
+  add_stream_options(table, options);
+  add_publish_options(table, options);
+  add_trouble_options(table, options);
+  add_report_options(table, options);
+  add_client_options(table, options);
+  // A prefix of its own: BROADSIDE_KEYS is the server's, and both may be started from one environment.
+  table.add_to(command, "BROADSIDE_LOAD_");
 }
 
 std::string check_load_options(LoadOptions& options) {

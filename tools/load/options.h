@@ -1,4 +1,4 @@
-// The flags of `broadside load`.
+// The options of `broadside load`.
 #pragma once
 
 #include <CLI/App.hpp>
@@ -69,7 +69,7 @@ struct LoadOptions {
   [[nodiscard]] std::uint32_t handicapped() const { return slow + stalled + half_open; }
 };
 
-// Adds every flag to `command`; parsing fills `options`, which must live until then.
+// Adds a flag and an environment variable for each to `command`; parsing fills `options`, which must live until then.
 void add_load_options(CLI::App& command, LoadOptions& options);
 
 // Fills what follows from the flags together, and says what is wrong with them; empty if nothing is.

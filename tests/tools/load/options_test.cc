@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <CLI/CLI.hpp>
+#include <cstdlib>
 
 namespace broadside::tools::load {
 namespace {
@@ -66,6 +67,9 @@ TEST(LoadOptions, wrong_ones_are_refused_with_what_is_wrong) {
       {"--duration forever", "forever"},
       {"--header nonsense", "Name: value"},
       {"--publish-rate 2000000", "1,000,000"},
+      {"--cpus 1,x", "the number of a core"},
+      {"--cpus 5000", "the number of a core"},
+      {"--grace 8d", "too large"},
   };
   for (const auto& [arguments, words] : cases) {
     LoadOptions options;
@@ -76,6 +80,20 @@ TEST(LoadOptions, wrong_ones_are_refused_with_what_is_wrong) {
 TEST(LoadOptions, listening_alone_needs_no_place_to_publish) {
   LoadOptions options;
   EXPECT_EQ(check("--subscribe-url http://127.0.0.1:1/x --publish-rate 0", options), "");
+}
+
+TEST(LoadOptions, are_taken_from_an_environment_of_their_own) {
+  setenv("BROADSIDE_LOAD_KEYS", "5", 1);
+  setenv("BROADSIDE_LOAD_CPUS", "0,1", 1);
+  setenv("BROADSIDE_KEYS", "7", 1);
+  LoadOptions options;
+  const std::string wrong = check("--cpus 1", options);
+  unsetenv("BROADSIDE_LOAD_KEYS");
+  unsetenv("BROADSIDE_LOAD_CPUS");
+  unsetenv("BROADSIDE_KEYS");
+  ASSERT_EQ(wrong, "");
+  EXPECT_EQ(options.keys, 5U);
+  EXPECT_EQ(options.cpus, std::vector<int>{1});
 }
 
 TEST(LoadOptions, templates_are_filled_wherever_they_stand) {
