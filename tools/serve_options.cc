@@ -62,7 +62,8 @@ void add_stream_options(OptionTable& table, Config& config) {
   table.group(kStreamsGroup);
   table.duration("stream_age_max", config.stream_age_max_ms, "Close a stream after this time, less up to a fifth of it", "never");
   table.duration("retry", config.retry_ms, "What clients are told to wait before they reconnect, jittered by a third");
-  table.duration("stall_timeout", config.stall_timeout_ms, "Close a stream whose client takes no byte for so long");
+  table.duration("stall_timeout", config.stall_timeout_ms, "Close a stream whose client takes no byte for so long")
+      .needs_restart = true;
   table.size("send_bytes", config.send_bytes_max, "At most so much is sent to one client at a time, 16KiB to 1MiB");
   table
       .size("send_buffer", config.send_buffer_bytes, "The kernel's buffer of each connection (SO_SNDBUF)",
@@ -82,7 +83,7 @@ void add_request_options(OptionTable& table, ServeOptions& options) {
   table.size("body_bytes", config.body_bytes_max, "Request body; an endless NDJSON body is bounded by its lines");
   table.duration("body_timeout", config.body_timeout_ms, "Between two pieces of a request body");
   table.duration("idle_timeout", config.idle_timeout_ms, "Keep-alive connections between requests");
-  table.size("event_bytes", config.event_bytes_max, "Data of one event");
+  table.size("event_bytes", config.event_bytes_max, "Data of one event").needs_restart = true;
   table.flag("diagnostic_echo", options.is_diagnostic_echo, "POST / answers with its body, for HTTP conformance tests")
       .needs_restart = true;
   table.flag("demo", options.is_demo, "Publish this machine's vital signs every second to the topic `system`").needs_restart =
