@@ -242,7 +242,7 @@ int fail(const std::string& message) {
 }
 
 // Says what is wrong with the configuration, or how it was understood.
-int check(const ServeCommand& command, const Settled& settled) {
+int report(const ServeCommand& command, const Settled& settled) {
   for (const std::string& problem : settled.problems) fail(problem);
   if (!settled.problems.empty()) return kExitFailed;
   std::printf("%s: good\n", command.config_path.empty() ? "flags and environment" : command.config_path.c_str());
@@ -252,7 +252,7 @@ int check(const ServeCommand& command, const Settled& settled) {
 
 int serve(const ServeCommand& command) {
   Settled settled = command.settle();
-  if (command.is_check || !settled.problems.empty()) return check(command, settled);
+  if (command.is_check || !settled.problems.empty()) return report(command, settled);
   ServeOptions& options = settled.options;
   const int signal_fd = block_signals();
   StderrLog log(options.log_level, options.log_format);

@@ -29,26 +29,29 @@ OptionTable server_table(ServeOptions& options) {
   return table;
 }
 
+std::string problem_at(const std::string& place, const std::string& wrong) { return place + ": " + wrong; }
+std::string problem_of(const Setting& setting, const std::string& wrong) {
+  return problem_at(setting.place, '`' + setting.key + "`: " + wrong);
+}
+
 // Gives each setting to its option, and reports what is wrong with it. `hint` explains a key that is one of `elsewhere`, which
 // may be null.
 void apply(const OptionTable& table, const std::vector<Setting>& settings, Problems& problems, const OptionTable* elsewhere,
            const std::string& hint) {
   for (const Setting& setting : settings) {
-    std::string wrong;
     if (const Option* option = table.find(setting.key); option != nullptr) {
-      wrong = option->accept(setting);
-      if (wrong.empty()) continue;
-      wrong = '`' + setting.key + "`: " + wrong;
-    } else {
-      wrong = "unknown key `" + setting.key + '`';
-      const std::string nearest = table.nearest(setting.key);
-      if (elsewhere != nullptr && elsewhere->find(setting.key) != nullptr) {
-        wrong += "; " + hint;
-      } else if (!nearest.empty()) {
-        wrong += "; did you mean `" + nearest + "`?";
-      }
+      const std::string wrong = option->accept(setting);
+      if (!wrong.empty()) problems.push_back(problem_of(setting, wrong));
+      continue;
     }
-    problems.push_back(setting.place + ": " + wrong);
+    std::string unknown = setting.place + ": unknown key `" + setting.key + '`';
+    const std::string nearest = table.nearest(setting.key);
+    if (elsewhere != nullptr && elsewhere->find(setting.key) != nullptr) {
+      unknown += "; " + hint;
+    } else if (!nearest.empty()) {
+      unknown += "; did you mean `" + nearest + "`?";
+    }
+    problems.push_back(std::move(unknown));
   }
 }
 
@@ -68,11 +71,9 @@ void blame(const OptionTable& table, const std::vector<Setting>& settings, const
       option->put_back(kept);
       return false;
     });
-    if (guilty == settings.rend()) {
-      problems.push_back(place + ": " + refusal);
-      return;
-    }
-    problems.push_back(guilty->place + ": `" + guilty->key + "`: " + refusal);
+    const bool is_found = guilty != settings.rend();
+    problems.push_back(is_found ? problem_of(*guilty, refusal) : problem_at(place, refusal));
+    if (!is_found) return;
   }
 }
 
@@ -81,8 +82,9 @@ bool says(const ConfigSection& section, std::string_view key) {
                      [key](const Setting& setting) { return setting.key == key; });
 }
 
-// What the section does not say is as in `config`.
-TopicSection settle_section(const ConfigSection& written, const Config& config, const OptionTable& server, Problems& problems) {
+// What the section does not say is as in `config`, which has no sections itself: those before this one are `earlier`.
+TopicSection settle_section(const ConfigSection& written, const Config& config, const std::vector<TopicSection>& earlier,
+                            const OptionTable& server, Problems& problems) {
   TopicSection section{.pattern = {}, .rules = config.defaults};
   const OptionTable table = section_table(section);
   apply(table, written.settings, problems, &server, "it is for the whole server and belongs above the first [[topic]]");
@@ -90,18 +92,21 @@ TopicSection settle_section(const ConfigSection& written, const Config& config, 
   TopicRules& rules = section.rules;
   if (!says(written, "keep") && rules.policy != LagPolicy::skip) rules.keep = 0;
   if (!says(written, "snapshot") && rules.policy != LagPolicy::conflate && rules.keys == 0) rules.snapshot = false;
+  // The pattern stays what it is while settings are taken back: refusals name it.
   Config alone = config;
-  const auto check = [&alone, &section] {
-    alone.topics = {section};
+  alone.topics = {section};
+  const auto check = [&alone, &rules] {
+    alone.topics.front().rules = rules;
     return Engine::check(alone);
   };
   blame(table, written.settings, check, written.place, problems);
-  for (const TopicSection& earlier : config.topics) {
-    // A `*` of a pattern is matched by a `*` alone: whatever may stand there, the earlier one takes it.
-    if (section.pattern.empty() || !matches_pattern(earlier.pattern, section.pattern)) continue;
-    problems.push_back(written.place + ": `" + section.pattern + "` never counts: the earlier section `" + earlier.pattern +
-                       "` matches all of its topics; put this one first");
-    break;
+  // A `*` of a pattern is matched by a `*` alone: whatever may stand there, the earlier section takes it.
+  const auto wider = std::find_if(earlier.begin(), earlier.end(), [&section](const TopicSection& other) {
+    return !section.pattern.empty() && matches_pattern(other.pattern, section.pattern);
+  });
+  if (wider != earlier.end()) {
+    problems.push_back(problem_at(written.place, '`' + section.pattern + "` never counts: the earlier section `" +
+                                                     wider->pattern + "` matches all of its topics; put this one first"));
   }
   return section;
 }
@@ -139,9 +144,11 @@ Settled settle(const std::vector<Setting>& given, const ConfigFile& file) {
   apply(table, settings, settled.problems, nullptr, {});
   blame(
       table, settings, [&config] { return Engine::check(config); }, "configuration", settled.problems);
+  std::vector<TopicSection> topics;
   for (const ConfigSection& section : file.sections) {
-    config.topics.push_back(settle_section(section, config, table, settled.problems));
+    topics.push_back(settle_section(section, config, topics, table, settled.problems));
   }
+  config.topics = std::move(topics);
   if (std::string refusal = start_refusal(settled.options); !refusal.empty()) settled.problems.push_back(std::move(refusal));
   return settled;
 }
@@ -171,6 +178,7 @@ Reload plan_reload(ServeOptions running, ServeOptions wanted) {
     if (option.needs_restart) option.put_back(kept);
   }
   compare_sections(running.config.topics, wanted.config.topics, reload.changes);
+  wanted.config.log_sink = running.config.log_sink;
   reload.options = std::move(wanted);
   return reload;
 }

@@ -121,6 +121,7 @@ const Wrong kRefusedByTheEngine[] = {
     {"[[topic]]\npattern = \"a\"\nkeep = 5\nrate = 1000",
      {"f:4:1: `rate`: topics matching `a`: rate: 0, or 0.01 to 100 a second",
       "f:3:1: `keep`: topics matching `a`: keep: for policy skip alone"}},
+    {"[[topic]]\nkeep = 5\npattern = \"a\"", {"f:2:1: `keep`: topics matching `a`: keep: for policy skip alone"}},
     {"policy = \"conflate\"\n[[topic]]\npattern = \"a\"\npolicy = \"skip\"\nsnapshot = true",
      {"f:5:1: `snapshot`: topics matching `a`: snapshot: needs keys, or policy conflate"}},
     // What is wrong at the top is said once, and not again for each section that inherits it.
