@@ -311,7 +311,6 @@ Result<Done> EngineCore::reconfigure(const Config& wanted) {
   config.connections_max = config_.connections_max;
   config.send_buffer_bytes = config_.send_buffer_bytes;
   config.topics_per_subscriber_max = config_.topics_per_subscriber_max;
-  config.event_bytes_max = config_.event_bytes_max;    // The handler may have sized its own limits by it.
   config.stall_timeout_ms = config_.stall_timeout_ms;  // The kernel has it as TCP_USER_TIMEOUT of the listeners.
   config.log_sink = config_.log_sink;
   config_ = config;

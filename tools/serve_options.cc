@@ -83,7 +83,7 @@ void add_request_options(OptionTable& table, ServeOptions& options) {
   table.size("body_bytes", config.body_bytes_max, "Request body; an endless NDJSON body is bounded by its lines");
   table.duration("body_timeout", config.body_timeout_ms, "Between two pieces of a request body");
   table.duration("idle_timeout", config.idle_timeout_ms, "Keep-alive connections between requests");
-  table.size("event_bytes", config.event_bytes_max, "Data of one event").needs_restart = true;
+  table.size("event_bytes", config.event_bytes_max, "Data of one event");
   table.flag("diagnostic_echo", options.is_diagnostic_echo, "POST / answers with its body, for HTTP conformance tests")
       .needs_restart = true;
   table.flag("demo", options.is_demo, "Publish this machine's vital signs every second to the topic `system`").needs_restart =

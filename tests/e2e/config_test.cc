@@ -172,6 +172,7 @@ TEST_P(ConfigFile, is_read_again_at_sighup_and_what_changed_is_logged) {
   server().process().signal(SIGHUP);
   EXPECT_TRUE(wait_log("SIGHUP: history_events 4 -> 2; topic a.* added\n"));
   EXPECT_TRUE(wait_log("SIGHUP: needs a restart: max_connections what the open files limit allows -> 7\n"));
+  EXPECT_EQ(history_events("b"), 2U);
   server().process().signal(SIGHUP);
   EXPECT_TRUE(wait_log("SIGHUP: nothing has changed\n")) << "what was taken over is what runs";
   EXPECT_TRUE(wait_log("SIGHUP: needs a restart: max_connections ")) << "what was not is told again";
