@@ -80,6 +80,9 @@ class Shard {
   void signal();  // Something waits: a message, or a topic that has grown.
   [[nodiscard]] ShardStats stats() const { return counters_.snapshot(); }
 
+  // Between two turns: asserts what must hold then, by looking at everything. For tests.
+  void check_invariants();
+
  private:
   // shard.cc: the turn.
   [[nodiscard]] Nanos wait_time() const;
@@ -171,6 +174,12 @@ class Shard {
   bool describe_found(ListingTask& task);
   ConnectionInfo describe(Connection& connection, const Lag& lag);
   void finish_listing(Listing& listing);
+
+  // shard_invariants.cc.
+  struct ViewTally;
+  void check_connection(Connection& connection);
+  void check_stream(Connection& connection);
+  static void check_view(const TopicView& view, const ViewTally& tally);
 
   ShardShared& shared_;
   const Config& config_;
