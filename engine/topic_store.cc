@@ -354,6 +354,7 @@ Result<Published> TopicStore::end(std::string_view name, bool* existed) {
     const bool has_room =
         memory_ + cost <= history_memory_ || make_room(Log::reserve_cost(none, frame_bytes) + ended_cost(name), topic);
     if (!has_room || !append(topic, {}, body, true, clock_.monotonic(), published)) {
+      delete_if_idle(topic);  // All that it had may have been what had to go.
       return Error{Error::Code::out_of_memory, "the memory for logs (--history-memory) is full of events not yet sent"};
     }
     remember_ended(published.position, name);
