@@ -127,7 +127,11 @@ void DeliveryBatch::add_frames(Visit& visit, Connection& connection, std::uint64
       if (connection.subscriptions()[i].has_ended) continue;
       const TopicView& view = *connection.subscriptions()[i].view;
       view.normalise(cursors_[i]);
-      if (!has_frame(view, cursors_[i])) continue;
+      if (!has_frame(view, cursors_[i])) {
+        // Behind an end the topic has opened again: nothing newer may go out on this stream (see Shard::visit).
+        if (view.is_at_end(cursors_[i]) && view.has_reopened_behind(cursors_[i])) return;
+        continue;
+      }
       const Position position = view.position_at(cursors_[i]);
       if (best == connection.subscription_count || position < best_position) {
         if (best != connection.subscription_count) next_position = best_position;
@@ -153,8 +157,6 @@ void DeliveryBatch::add_frames(Visit& visit, Connection& connection, std::uint64
     while (end - cursor.frame > 1 && held.segment->entry(end - 1).end > last_byte) end -= std::max(1U, (end - cursor.frame) / 8);
     add_run(visit, connection, static_cast<std::uint16_t>(best), cursor, end, 0);
     cursors_[best].frame = end;
-    // Behind an end the topic has opened again: nothing newer may go out on this stream (see Shard::visit).
-    if (held.ends_topic && end == held.frames && view.has_reopened_behind(cursor)) return;
   }
 }
 
