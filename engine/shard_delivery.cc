@@ -413,12 +413,15 @@ void Shard::settle(const Visit& visit, const io::SendRequest& request, Nanos sen
 void Shard::after_sent(Connection& connection) {
   if (!lacks_something(connection) && !connection.is_finishing) {
     bool is_over_everywhere = connection.subscription_count > 0;
+    bool has_reopened = false;  // Behind an end that it has been sent: what comes next there is for the next request.
     for (std::uint32_t i = 0; i < connection.subscription_count; ++i) {
-      if (!is_over(connection.subscriptions()[i])) is_over_everywhere = false;
+      const Subscription& subscription = connection.subscriptions()[i];
+      if (!is_over(subscription)) is_over_everywhere = false;
+      if (subscription.has_ended && subscription.view->has_reopened_behind(subscription.cursor)) has_reopened = true;
     }
     if (connection.is_draining) {
       give_notice_of_drain(connection);
-    } else if (is_over_everywhere || !connection.follows) {
+    } else if (is_over_everywhere || has_reopened || !connection.follows) {
       begin_finish(connection);
     }
   }
