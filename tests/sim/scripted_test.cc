@@ -113,5 +113,19 @@ TEST_F(ScriptedTest, ends_a_resumed_stream_at_the_end_of_a_topic_that_has_opened
   EXPECT_TRUE(socket->is_over());
 }
 
+TEST_F(ScriptedTest, sends_no_note_whose_id_would_claim_what_lies_behind_an_end) {
+  start();
+  const auto socket = subscribe("topic=t&topic=u", 2'000);
+  const std::string begin = read(*socket);
+  end("t");
+  publish("u", std::string(10'000, 'x'));  // From here on it is blocked.
+  publish("t", "behind the end");
+  send_note(begin);
+  const std::string rest = read(*socket);
+  EXPECT_TRUE(has(rest, "event: broadside.end"));
+  EXPECT_FALSE(has(rest, "event: note"));
+  EXPECT_TRUE(socket->is_over());
+}
+
 }  // namespace
 }  // namespace broadside::sim
