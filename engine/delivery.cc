@@ -27,6 +27,11 @@ bool is_over(const Subscription& subscription) {
   return view.is_at_end(subscription.cursor) || (view.is_ended && subscription.cursor >= view.head && !view.has_more);
 }
 
+bool is_at_border(const Connection& connection) {
+  // Of own bytes what has been sent is dropped when others are added: where one event of them ends is not known.
+  return connection.partial_bytes == 0 && (connection.own == nullptr || connection.own->left() == 0);
+}
+
 bool lacks_something(Connection& connection) {
   if (connection.own != nullptr && connection.own->left() > 0) return true;
   if (connection.partial_bytes > 0) return true;

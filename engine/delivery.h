@@ -75,6 +75,8 @@ class DeliveryBatch {
   std::vector<Cursor> cursors_;  // Of the connection that is being added: how far the visit has come.
 };
 
+// Whether what has been sent so far is known to end between two events.
+[[nodiscard]] bool is_at_border(const Connection& connection);
 // Whether the connection has frames that its heads allow, or own bytes, still to be sent.
 [[nodiscard]] bool lacks_something(Connection& connection);
 // Whether `subscription` has nothing to come: it stands behind an end, or at the head of a topic that has ended.

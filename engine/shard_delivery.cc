@@ -258,7 +258,7 @@ bool Shard::visit(Connection& connection) {
     if (!subscription.view->is_lost(subscription.cursor)) continue;
     // The place where the policy of a topic will decide. For now a lagging subscriber is closed; it resumes, or learns of its
     // gap.
-    close(connection, connection.partial_bytes > 0 ? io::CloseMode::reset : io::CloseMode::orderly, CloseReason::lagging);
+    close(connection, is_at_border(connection) ? io::CloseMode::orderly : io::CloseMode::reset, CloseReason::lagging);
     return false;
   }
   const bool own_waits = connection.own != nullptr && connection.own->left() > 0;

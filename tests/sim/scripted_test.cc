@@ -127,5 +127,18 @@ TEST_F(ScriptedTest, sends_no_note_whose_id_would_claim_what_lies_behind_an_end)
   EXPECT_TRUE(socket->is_over());
 }
 
+TEST_F(ScriptedTest, resets_a_lagging_stream_that_is_inside_its_own_bytes) {
+  config_.defaults.history_events = 1;
+  config_.defaults.history_bytes = 1'000;
+  config_.backlog_bytes = 2'000;
+  start();
+  const auto socket = subscribe("topic=t", 100);  // The head alone is longer.
+  pass(kSecond);
+  for (int i = 0; i < 10; ++i) publish("t", std::string(1'000, 'x'));
+  read(*socket);
+  EXPECT_TRUE(socket->is_over());
+  EXPECT_TRUE(socket->was_server_reset);
+}
+
 }  // namespace
 }  // namespace broadside::sim
