@@ -44,6 +44,11 @@ bool is_over(Subscription& subscription) {
   return view.is_ended && !view.has_more && !next_position(subscription);
 }
 
+bool is_at_border(const Connection& connection) {
+  // Of own bytes what has been sent is dropped when others are added: where one event of them ends is not known.
+  return connection.partial_bytes == 0 && (connection.own == nullptr || connection.own->left() == 0);
+}
+
 bool lacks_something(Connection& connection) {
   if (connection.own != nullptr && connection.own->left() > 0) return true;
   if (connection.partial_bytes > 0) return true;
@@ -193,6 +198,10 @@ void DeliveryBatch::add_frames(Visit& visit, Connection& connection, std::uint64
       if (is_inside) ++reader.cursor.frame;
     }
     find_next(reader, subscription);
+    // Behind an end the topic has opened again: nothing newer may go out on this stream (see Shard::apply_policies).
+    const TopicView& view = *subscription.view;
+    const bool is_behind_end = !subscription.conflates && !reader.is_over && view.is_at_end(reader.cursor);
+    if (is_behind_end && view.has_reopened_behind(reader.cursor)) return;
   }
   std::uint64_t limit = connection.limit_left == 0 ? UINT64_MAX : connection.limit_left;
   if (connection.limit_left != 0 && connection.partial_bytes > 0) --limit;  // The frame begun is one of them.
@@ -227,7 +236,6 @@ void DeliveryBatch::add_frames(Visit& visit, Connection& connection, std::uint64
     (subscription.conflates ? reader.place.frame : reader.cursor.frame) = end;
     if (held.ends_topic && end == held.frames) {
       reader.is_over = true;
-      // Behind an end the topic has opened again: nothing newer may go out on this stream (see Shard::visit).
       if (subscription.view->head > Cursor{.segment = held.segment->sequence() + 1, .frame = 0}) return;
     }
     find_next(reader, subscription);

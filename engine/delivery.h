@@ -103,6 +103,8 @@ class DeliveryBatch {
 // Brings the subscription to the next frame that its head allows; its position, if there is one. It may be superseded at any
 // moment: to ask twice may give two answers.
 std::optional<Position> next_position(Subscription& subscription);
+// Whether what has been sent so far is known to end between two events.
+[[nodiscard]] bool is_at_border(const Connection& connection);
 // Whether the connection has frames that its heads allow, or own bytes, still to be sent.
 [[nodiscard]] bool lacks_something(Connection& connection);
 // Whether `subscription` has nothing to come: it stands behind an end, or at the head of a topic that has ended.

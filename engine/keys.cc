@@ -215,4 +215,21 @@ void KeyTable::rewrite(std::size_t index) {
   kept_.erase(kept_.begin() + static_cast<std::ptrdiff_t>(first) + 1, kept_.begin() + static_cast<std::ptrdiff_t>(index) + 1);
 }
 
+std::uint64_t KeyTable::check_invariants() const {
+  BROADSIDE_ASSERT(keys_.size() <= keys_max_);
+  std::uint64_t memory = 0;
+  std::size_t listed = 0;
+  Position newest;
+  for (const Key* key = oldest_; key != nullptr; key = key->newer, ++listed) {
+    const FrameEntry& entry = key->segment->entry(key->frame);
+    BROADSIDE_ASSERT(keys_.find(*key->name) != keys_.end());
+    BROADSIDE_ASSERT((*key->segment->keys)[key->frame] == key);
+    BROADSIDE_ASSERT(!entry.is_superseded() && entry.position > newest);
+    newest = entry.position;
+    memory += cost_of(*key->name);
+  }
+  BROADSIDE_ASSERT(listed == keys_.size());
+  return memory;
+}
+
 }  // namespace broadside

@@ -53,6 +53,8 @@ class KeyTable {
   // Nothing newer that conflation would give has been forgotten. `floor_count` is how often it was raised.
   [[nodiscard]] Position floor() const { return floor_; }
   [[nodiscard]] std::uint32_t floor_count() const { return floor_count_; }
+  // Walks all keys; returns the memory that they take beside the kept segments.
+  [[nodiscard]] std::uint64_t check_invariants() const;
 
  private:
   struct Hash {

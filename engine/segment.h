@@ -81,6 +81,7 @@ class Segment {
   [[nodiscard]] std::uint32_t used_bytes() const { return used_bytes_; }
   [[nodiscard]] std::size_t payload_bytes() const { return payload_bytes_; }
   [[nodiscard]] std::uint32_t sequence() const { return sequence_; }
+  [[nodiscard]] std::uint32_t references() const { return references_.load(std::memory_order_relaxed); }  // For tests.
   [[nodiscard]] Position last_position() const { return entry(frames_ - 1).position; }
   // The first of the first `frames` frames whose position is greater than `position`; `frames` if there is none. A shard names
   // as many as it was told of: frames() is the store's, and grows.

@@ -89,6 +89,9 @@ class Shard {
   // What its connections take of the process's and the kernel's memory, by estimate.
   [[nodiscard]] std::uint64_t connection_memory() const;
 
+  // Between two turns: asserts what must hold then, by looking at everything. For tests.
+  void check_invariants();
+
  private:
   // shard.cc: the turn.
   [[nodiscard]] Nanos wait_time() const;
@@ -196,6 +199,12 @@ class Shard {
   bool describe_found(ListingTask& task);
   ConnectionInfo describe(Connection& connection, const Lag& lag);
   void finish_listing(Listing& listing);
+
+  // shard_invariants.cc.
+  struct ViewTally;
+  void check_connection(Connection& connection);
+  void check_stream(Connection& connection);
+  static void check_view(const TopicView& view, const ViewTally& tally);
 
   ShardShared& shared_;
   std::shared_ptr<const Config> config_;

@@ -407,11 +407,13 @@ bool Shard::arrive_at_head(Connection& connection) {
   connection.was_at_head = true;
   connection.is_slow = false;
   bool is_over_everywhere = connection.subscription_count > 0;
+  bool has_reopened = false;    // Behind an end that it has been sent: what comes next there is for the next request.
   bool may_lack_a_key = false;  // What it was spared as superseded may be by an event of after this turn.
   for (std::uint32_t i = 0; i < connection.subscription_count; ++i) {
     Subscription& subscription = connection.subscriptions()[i];
     TopicView& view = *subscription.view;
     if (!is_over(subscription)) is_over_everywhere = false;
+    if (subscription.has_ended && view.has_reopened_behind(subscription.cursor)) has_reopened = true;
     if (!subscription.conflates || subscription.has_ended) continue;
     if (view.has_more) may_lack_a_key = true;
     if (view.rules.policy == LagPolicy::conflate) continue;
@@ -420,7 +422,7 @@ bool Shard::arrive_at_head(Connection& connection) {
     subscription.cursor = view.head;
     subscription.counted = view.events_before(view.head);
   }
-  return is_over_everywhere || (!connection.follows && !may_lack_a_key);
+  return is_over_everywhere || has_reopened || (!connection.follows && !may_lack_a_key);
 }
 
 // All that the visit had was sent. Is there more, is it over, or does it rest at the head?

@@ -106,7 +106,7 @@ bool Shard::apply_policies(Connection& connection) {
         make_ready(connection);
       }
     } else if (!apply_policy(connection, i)) {
-      close(connection, connection.partial_bytes > 0 ? io::CloseMode::reset : io::CloseMode::orderly, CloseReason::lagging);
+      close(connection, is_at_border(connection) ? io::CloseMode::orderly : io::CloseMode::reset, CloseReason::lagging);
       return false;
     }
   }

@@ -208,6 +208,14 @@ Position Shard::sent_position(Connection& connection) {
 int Shard::send_to(const std::array<std::uint64_t, 2>& id, std::string_view event_body) {
   Connection* connection = by_id_.find(id);
   if (connection == nullptr || connection->is_finishing) return 404;
+  for (std::uint32_t i = 0; i < connection->subscription_count; ++i) {
+    // The stream is about to end for a topic that has opened again. The position of anything that is sent until then would
+    // claim what lies behind the end, which is for the next stream.
+    const Subscription& subscription = connection->subscriptions()[i];
+    if (!subscription.has_ended) continue;
+    ensure_current(*subscription.view);
+    if (subscription.view->has_reopened_behind(subscription.cursor)) return 404;
+  }
   const std::size_t waiting = connection->own != nullptr ? connection->own->left() : 0;
   const std::size_t frame_bytes = kIdLineBytesMax + event_body.size();
   if (frame_bytes > kOwnBytesMax) return 413;

@@ -367,6 +367,7 @@ Result<Published> TopicStore::end(std::string_view name, bool* existed) {
         memory_bytes() + cost <= memory_limit() || make_room(Log::reserve_cost(none, frame_bytes) + ended_cost(name), topic);
     rules_of(*topic);
     if (!has_room || !append(topic, {.body = body, .is_end = true, .now = clock_.monotonic()}, published)) {
+      delete_if_idle(topic);  // All that it had may have been what had to go.
       return Error{Error::Code::out_of_memory, "the memory for logs (--history-memory) is full of events not yet sent"};
     }
     remember_ended(published.position, name);

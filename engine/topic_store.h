@@ -124,6 +124,9 @@ class TopicStore {
   // order that is not lag.
   bool list_top_topics(TopicOrder order, std::size_t count, std::string& after, TopList<TopicInfo>& top) const;
 
+  // Asserts what must hold between two calls, by looking at everything. For tests.
+  void check_invariants() const;
+
  private:
   struct ByName {
     using is_transparent = void;
@@ -179,6 +182,11 @@ class TopicStore {
   void plan_last(std::span<Topic* const> topics, std::uint64_t count, StartPlan& plan);
   void plan_resume(std::span<Topic* const> topics, Position after, const std::string& from, StartPlan& plan);
   void plan_all(std::span<Topic* const> topics, const std::string& from, StartPlan& plan);
+  // topic_store_invariants.cc: the parts of check_invariants().
+  [[nodiscard]] std::uint64_t check_log(const Topic& topic) const;  // Returns the memory of its segments.
+  [[nodiscard]] std::uint64_t check_keys(const Topic& topic) const;  // The same of its keys and what they keep.
+  void check_views(const Topic& topic) const;
+  void check_lists() const;
 
   std::uint64_t history_memory_ = 0;
   std::uint64_t memory_max_ = 0;

@@ -70,7 +70,9 @@ void TopicStore::plan_all(std::span<Topic* const> topics, const std::string& fro
   for (const Topic* topic : topics) plan.places.push_back(place_after(*topic, Position{}));
   plan.start_position = before_first(topics, plan);
   for (std::size_t i = 0; i < topics.size(); ++i) {
-    plan.gaps.push_back(Gap{.topic_index = i, .from = from, .to = plan.start_position, .reason = GapReason::unknown_id});
+    // What one log has forgotten may be newer than what another one begins with.
+    const Position to = std::max(topics[i]->log.floor(), plan.start_position);
+    plan.gaps.push_back(Gap{.topic_index = i, .from = from, .to = to, .reason = GapReason::unknown_id});
   }
   // A client that is cut between broadside.open and the gap comes back with this, and is told again.
   plan.open_position = Position{};

@@ -400,5 +400,15 @@ TEST_F(DeliveryTest, keeps_the_visits_of_a_batch_apart) {
   for (std::size_t i = 0; i < all.size(); ++i) EXPECT_EQ(visit_all(*all[i]), expected.substr(i % (expected.size() + 1)));
 }
 
+TEST_F(DeliveryTest, sends_nothing_newer_behind_a_torn_end_of_a_topic_that_has_opened_again) {
+  Connection& connection = connect(subscribe({"t", "u"}, live()));
+  const Position ended = end("t");
+  const std::string torn = visit(connection, 1 << 20, 3);
+  ASSERT_EQ(torn, "id:");
+  publish("t", "for the next stream");
+  publish("u", "newer");
+  EXPECT_EQ(torn + visit(connection, 1 << 20, UINT64_MAX), end_frame(ended, "t"));
+}
+
 }  // namespace
 }  // namespace broadside

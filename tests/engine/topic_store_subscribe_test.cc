@@ -97,6 +97,19 @@ TEST_F(SubscribeTest, tells_of_a_gap_and_replays_all_for_an_id_it_cannot_place) 
   }
 }
 
+TEST_F(SubscribeTest, tells_each_topic_what_its_log_has_forgotten_for_an_id_it_cannot_place) {
+  config_.defaults.history_events = 1;
+  remake();
+  const Position a = publish("t", "1").position;
+  const Position forgotten = publish("u", "2").position;
+  publish("u", "3");
+  const StartPlan plan = subscribe({"t", "u"}, after("nobody-gave-it"));
+  ASSERT_EQ(plan.gaps.size(), 2U);
+  EXPECT_EQ(plan.start_position, a.before());
+  EXPECT_EQ(plan.gaps[0].to, a.before());
+  EXPECT_EQ(plan.gaps[1].to, forgotten);
+}
+
 TEST_F(SubscribeTest, tells_of_a_restart_for_a_position_before_the_start) {
   const Position start = store().published();
   const Position a = publish("t", "1").position;

@@ -390,6 +390,20 @@ TEST_F(TopicStoreTest, refuses_when_all_memory_holds_what_has_not_been_sent) {
   EXPECT_TRUE(try_publish("other", data));
 }
 
+TEST_F(TopicStoreTest, lets_a_topic_disappear_whose_history_made_no_room_for_its_end) {
+  remake(1, 16 * kKiB);
+  const StartPlan plan = subscribe({"held"}, live());
+  ASSERT_TRUE(try_publish("held", std::string(15'500, 'x')));
+  const std::string long_name(200, 't');  // To be remembered with the end.
+  ASSERT_TRUE(try_publish(long_name, "small"));
+  bool existed = false;
+  const Result<Published> ended = store().end(long_name, &existed);
+  ASSERT_FALSE(ended);
+  EXPECT_TRUE(existed);
+  EXPECT_EQ(store().stats().topics, 1U);
+  leave(plan);
+}
+
 TEST_F(TopicStoreTest, lets_idle_topics_disappear_and_raises_the_floor_for_new_ones) {
   config_.defaults.history_events = 0;
   remake();

@@ -1,0 +1,144 @@
+// What the simulation once found, each as the few steps that it takes: one shard over the simulated kernel, without chance.
+#include <gtest/gtest.h>
+
+#include <optional>
+
+#include "engine/shard.h"
+#include "proto/position.h"
+#include "tests/sim/sim_io.h"
+#include "tests/sim/sim_note.h"
+
+namespace broadside::sim {
+namespace {
+
+constexpr std::size_t kRoomy = 1 << 20;
+
+class ScriptedTest : public ::testing::Test, public ShardWaker, public Bystander {
+ protected:
+  ~ScriptedTest() override {
+    if (shard_) shard_->close_all();
+  }
+
+  void start() {
+    store_.emplace(config_, 1, 64 * kMiB, *this, clock_);
+    shared_.config = std::make_shared<const Config>(config_);
+    shared_.clock = &clock_;
+    shared_.store = &*store_;
+    shared_.subscribers_max = shared_.connections_max = 10;
+    shard_.emplace(shared_, 0);
+    shared_.shards = {&*shard_};
+    auto io = std::make_unique<SimIo>(SimIo::Setup{.dice = dice_, .clock = clock_, .faults = faults_, .bystander = *this});
+    io_ = io.get();
+    shard_->open(std::move(io));
+    shard_->start({1 << 20});
+  }
+  // All that happens without time passing.
+  void run() {
+    for (int turns = 0; io_->is_awake(); ++turns) {
+      ASSERT_LT(turns, 1000) << "the shard never sleeps";
+      shard_->run_turn();
+      shard_->check_invariants();
+      store_->check_invariants();
+    }
+  }
+  void pass(Nanos time) {
+    for (; time > 0; time -= kTick) {
+      clock_.advance(kTick);
+      run();
+    }
+  }
+  Position publish(std::string_view topic, std::string_view data) {
+    const BatchEntry entry{.topic = topic, .event = Event{.data = data}};
+    std::vector<Published> published;
+    EXPECT_TRUE(store_->publish_batch({&entry, 1}, published, nullptr));
+    run();
+    return published.front().position;
+  }
+  void end(std::string_view topic) {
+    bool existed = false;
+    EXPECT_TRUE(store_->end(topic, &existed));
+    run();
+  }
+  std::shared_ptr<SimSocket> subscribe(const std::string& query, std::size_t output_max) {
+    std::shared_ptr<SimSocket> socket = io_->connect(output_max);
+    socket->write("GET /events?" + query + " HTTP/1.1\r\nHost: sim\r\n\r\n");
+    run();
+    return socket;
+  }
+  // All that has come and that comes while it is read.
+  std::string read(SimSocket& socket) {
+    std::string bytes;
+    while (const auto piece = socket.read(kRoomy)) {
+      bytes += piece->bytes;
+      run();
+    }
+    return bytes;
+  }
+  void send_note(const std::string& stream) {
+    constexpr std::string_view kBefore = "{\"connection\":\"";
+    shard_->post(make_note(std::string_view(stream).substr(stream.find(kBefore) + kBefore.size(), 32)));
+    io_->set_woken();
+    run();
+  }
+
+  Config config_;
+  SimClock clock_{kSecond};
+  Dice dice_{1};
+  Faults faults_;
+  std::optional<TopicStore> store_;
+  ShardShared shared_;
+  std::optional<Shard> shard_;
+  SimIo* io_ = nullptr;
+
+ private:
+  void wake_shard(std::uint32_t) noexcept override {
+    io_->set_woken();
+    shard_->signal();
+  }
+  void act_meanwhile() override {}
+};
+
+bool has(const std::string& bytes, std::string_view part) { return bytes.find(part) != std::string::npos; }
+
+TEST_F(ScriptedTest, ends_a_resumed_stream_at_the_end_of_a_topic_that_has_opened_again) {
+  start();
+  const Position before = publish("t", "before");
+  end("t");
+  publish("t", "behind the end");
+  const auto socket = subscribe("topic=t&topic=u&last_event_id=" + to_string(before), kRoomy);
+  const std::string bytes = read(*socket);
+  EXPECT_TRUE(has(bytes, "event: broadside.end"));
+  EXPECT_FALSE(has(bytes, "behind the end"));
+  // Else it would wait for what has been published already.
+  EXPECT_TRUE(socket->is_over());
+}
+
+TEST_F(ScriptedTest, sends_no_note_whose_id_would_claim_what_lies_behind_an_end) {
+  start();
+  const auto socket = subscribe("topic=t&topic=u", 2'000);
+  const std::string begin = read(*socket);
+  end("t");
+  publish("u", std::string(10'000, 'x'));  // From here on it is blocked.
+  publish("t", "behind the end");
+  send_note(begin);
+  const std::string rest = read(*socket);
+  EXPECT_TRUE(has(rest, "event: broadside.end"));
+  EXPECT_FALSE(has(rest, "event: note"));
+  EXPECT_TRUE(socket->is_over());
+}
+
+TEST_F(ScriptedTest, resets_a_lagging_stream_that_is_inside_its_own_bytes) {
+  config_.defaults.history_events = 1;
+  config_.defaults.history_bytes = 1'000;
+  config_.backlog_bytes = 2'000;
+  start();
+  const auto socket = subscribe("topic=t", 100);  // The head alone is longer.
+  pass(kSecond);
+  for (int i = 0; i < 10; ++i) publish("t", std::string(1'000, 'x'));
+  read(*socket);
+  EXPECT_TRUE(socket->is_over());
+  EXPECT_TRUE(socket->was_server_reset);
+}
+
+}  // namespace
+}  // namespace broadside::sim
