@@ -21,19 +21,20 @@ namespace broadside {
 struct Connection;
 
 // A connection's place in one topic. A plain one reads the log from its cursor; one that conflates reads the newest event of each
-// key behind `passed`, wherever that lies.
+// key behind `passed`, wherever that lies: without end, or, if it goes on plainly, what comes before its cursor.
 struct Subscription {
-  static constexpr std::uint32_t kNoSlot = (std::uint32_t{1} << 30) - 1;
+  static constexpr std::uint32_t kNoSlot = (std::uint32_t{1} << 29) - 1;
 
   TopicView* view = nullptr;
   Connection* connection = nullptr;
-  Cursor cursor;    // Plain: before the frame that comes next.
-  Position passed;  // Everything up to here has been sent, or is not wanted.
-  // Plain: events of the topic before the cursor, modulo 2^32. Conflating: the floor of the keys that it knows of.
-  std::uint32_t counted = 0;
-  std::uint32_t slot : 30 = kNoSlot;  // In view->slots, while neither blocked nor waiting for its rate.
+  Cursor cursor;                      // Plain: before the frame that comes next.
+  Position passed;                    // Everything up to here has been sent, or is not wanted.
+  std::uint32_t counted = 0;          // Events of the topic before the cursor, modulo 2^32.
+  std::uint32_t floor_count = 0;      // Conflating: up to which floor of the keys it was told of gaps.
+  std::uint32_t slot : 29 = kNoSlot;  // In view->slots, while neither blocked nor waiting for its rate.
   std::uint32_t has_ended : 1 = 0;    // Stands behind broadside.end: nothing more comes, also when the topic opens again.
   std::uint32_t conflates : 1 = 0;
+  std::uint32_t goes_plain : 1 = 0;  // Conflates up to its cursor.
 };
 
 // Bytes that are one connection's alone: head and open, gaps, targeted events, notices; for requests, answers.

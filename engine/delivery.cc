@@ -22,19 +22,33 @@ bool has_frame_at(const TopicView& view, Cursor cursor) {
 
 }  // namespace
 
+// Before which frame a conflating subscription stops to conflate.
+static Position conflates_until(const Subscription& subscription) {
+  const TopicView& view = *subscription.view;
+  if (!subscription.goes_plain) return Position{UINT64_MAX};
+  const Cursor first{.segment = view.first_sequence, .frame = 0};
+  const Cursor cursor = view.is_lost(subscription.cursor) ? first : subscription.cursor;
+  return has_frame_at(view, cursor) ? view.position_at(cursor) : Position{UINT64_MAX};
+}
+
 std::optional<Position> next_position(Subscription& subscription) {
   TopicView& view = *subscription.view;
   if (subscription.has_ended) return {};
-  if (!subscription.conflates) {
-    view.normalise(subscription.cursor);
-    if (!has_frame_at(view, subscription.cursor)) return {};
-    return view.position_at(subscription.cursor);
+  view.normalise(subscription.cursor);
+  if (subscription.conflates) {
+    if (subscription.passed < view.head_position) {
+      Place place = view.find_place(subscription.passed);
+      const bool is_there = view.find_live(place);
+      const Position position = is_there ? view.part(place.part).segment->entry(place.frame).position : Position{};
+      if (is_there && position < conflates_until(subscription)) return position;
+      // All that is left is superseded.
+      if (!subscription.goes_plain) subscription.passed = view.head_position;
+    }
+    if (!subscription.goes_plain) return {};
+    subscription.conflates = subscription.goes_plain = 0;
   }
-  if (subscription.passed >= view.head_position) return {};
-  Place place = view.find_place(subscription.passed);
-  if (view.find_live(place)) return view.part(place.part).segment->entry(place.frame).position;
-  subscription.passed = view.head_position;  // All that is left is superseded.
-  return {};
+  if (!has_frame_at(view, subscription.cursor)) return {};
+  return view.position_at(subscription.cursor);
 }
 
 bool is_over(Subscription& subscription) {
@@ -54,7 +68,11 @@ bool lacks_something(Connection& connection) {
   if (connection.partial_bytes > 0) return true;
   if (connection.is_finishing) return false;
   for (std::uint32_t i = 0; i < connection.subscription_count; ++i) {
-    if (next_position(connection.subscriptions()[i])) return true;
+    Subscription& subscription = connection.subscriptions()[i];
+    if (next_position(subscription)) return true;
+    // What a visit makes of that is its policy's.
+    const bool is_plain = !subscription.has_ended && !subscription.conflates;
+    if (is_plain && subscription.view->is_lost(subscription.cursor)) return true;
   }
   return false;
 }
@@ -145,34 +163,38 @@ bool DeliveryBatch::add(Connection& connection, std::uint64_t bytes_max) {
 }
 
 // What `reader` has next, if anything.
-void DeliveryBatch::find_next(Reader& reader, const Subscription& subscription) {
+void DeliveryBatch::find_next(Reader& reader, const TopicView& view) {
   reader.has_next = false;
   if (reader.is_over) return;
-  const TopicView& view = *subscription.view;
-  if (subscription.conflates) {
-    if (!view.find_live(reader.place)) return;
-    reader.held = &view.part(reader.place.part);
-    reader.frame = reader.place.frame;
-    reader.frames = reader.held->frames;
-  } else {
-    view.normalise(reader.cursor);
-    if (!has_frame_at(view, reader.cursor)) return;
-    reader.held = &view.held_at(reader.cursor.segment);
-    reader.frame = reader.cursor.frame;
-    reader.frames = frames_at(view, reader.cursor);
+  if (reader.conflates) {
+    const bool is_there = view.find_live(reader.place);
+    if (is_there) {
+      reader.held = &view.part(reader.place.part);
+      reader.frame = reader.place.frame;
+      reader.frames = reader.held->frames;
+      reader.position = reader.held->segment->entry(reader.frame).position;
+    }
+    reader.has_next = is_there && reader.position < reader.until;
+    if (reader.has_next || reader.until == Position{UINT64_MAX}) return;
+    reader.conflates = false;
   }
+  view.normalise(reader.cursor);
+  if (!has_frame_at(view, reader.cursor)) return;
+  reader.held = &view.held_at(reader.cursor.segment);
+  reader.frame = reader.cursor.frame;
+  reader.frames = frames_at(view, reader.cursor);
   reader.has_next = true;
   reader.position = reader.held->segment->entry(reader.frame).position;
 }
 
 // Behind the last frame of the reader's segment that may go in one range: before `next_position`, and none that is passed over.
-std::uint32_t DeliveryBatch::end_of_run(const Reader& reader, const Subscription& subscription, Position next_position) {
+std::uint32_t DeliveryBatch::end_of_run(const Reader& reader, Position published, Position next_position) {
   const Segment& segment = *reader.held->segment;
   std::uint32_t end = reader.frames;
-  if (subscription.conflates) {
-    const Position published = subscription.view->published;
+  if (reader.conflates) {
+    const Position until = std::min(next_position, reader.until);
     const auto belongs = [&](const FrameEntry& entry) {
-      return !entry.is_superseded() && entry.position < next_position && entry.position <= published;
+      return !entry.is_superseded() && entry.position < until && entry.position <= published;
     };
     end = reader.frame + 1;
     while (end < reader.frames && belongs(segment.entry(end))) ++end;
@@ -190,17 +212,19 @@ void DeliveryBatch::add_frames(Visit& visit, Connection& connection, std::uint64
     const Subscription& subscription = connection.subscriptions()[i];
     Reader& reader = readers_[i];
     reader.is_over = subscription.has_ended;
-    if (subscription.conflates) {
+    reader.conflates = subscription.conflates != 0;
+    reader.cursor = subscription.cursor;
+    if (reader.conflates) {
       reader.place = subscription.view->find_place(subscription.passed);
+      reader.until = conflates_until(subscription);
     } else {
-      reader.cursor = subscription.cursor;
       const bool is_inside = connection.partial_bytes > 0 && connection.torn == nullptr && connection.partial_subscription == i;
       if (is_inside) ++reader.cursor.frame;
     }
-    find_next(reader, subscription);
-    // Behind an end the topic has opened again: nothing newer may go out on this stream (see Shard::apply_policies).
     const TopicView& view = *subscription.view;
-    const bool is_behind_end = !subscription.conflates && !reader.is_over && view.is_at_end(reader.cursor);
+    find_next(reader, view);
+    // Behind an end the topic has opened again: nothing newer may go out on this stream (see Shard::apply_policies).
+    const bool is_behind_end = !reader.conflates && !reader.is_over && view.is_at_end(reader.cursor);
     if (is_behind_end && view.has_reopened_behind(reader.cursor)) return;
   }
   std::uint64_t limit = connection.limit_left == 0 ? UINT64_MAX : connection.limit_left;
@@ -222,7 +246,7 @@ void DeliveryBatch::add_frames(Visit& visit, Connection& connection, std::uint64
     const Subscription& subscription = connection.subscriptions()[best];
     Reader& reader = readers_[best];
     const HeldSegment& held = *reader.held;
-    std::uint32_t end = end_of_run(reader, subscription, next_position);
+    std::uint32_t end = end_of_run(reader, subscription.view->published, next_position);
     // broadside.end, always the last of its segment, is nobody's event and does not count.
     const bool has_end_frame = held.ends_topic && end == held.frames;
     const std::uint64_t events = end - reader.frame - (has_end_frame ? 1U : 0U);
@@ -232,13 +256,14 @@ void DeliveryBatch::add_frames(Visit& visit, Connection& connection, std::uint64
     const std::uint64_t last_byte = held.segment->frame_begin(reader.frame) + (bytes_max - visit.bytes);
     while (end - reader.frame > 1 && held.segment->entry(end - 1).end > last_byte) end -= std::max(1U, (end - reader.frame) / 8);
     add_run(visit, static_cast<std::uint16_t>(best), held, reader.frame, end, 0);
+    runs_.back().is_conflated = reader.conflates;
     visit.has_frames = true;
-    (subscription.conflates ? reader.place.frame : reader.cursor.frame) = end;
+    (reader.conflates ? reader.place.frame : reader.cursor.frame) = end;
     if (held.ends_topic && end == held.frames) {
       reader.is_over = true;
       if (subscription.view->head > Cursor{.segment = held.segment->sequence() + 1, .frame = 0}) return;
     }
-    find_next(reader, subscription);
+    find_next(reader, *subscription.view);
   }
 }
 
@@ -312,7 +337,7 @@ std::uint32_t DeliveryBatch::apply_frames(const Run& run, Connection& connection
   const std::uint32_t sent = pass(run, subscription, frame);
   if (!run.is_kept && sent > 0) advance(run, *subscription.view, frame);
   // Under these policies the frame begun is completed whatever becomes of the place behind it, which may move on at once.
-  const bool may_go = subscription.conflates || subscription.view->rules.policy == LagPolicy::skip;
+  const bool may_go = run.is_conflated || subscription.view->rules.policy == LagPolicy::skip;
   if (connection.partial_bytes > 0 && may_go) {
     const bool is_end = run.ends_topic && frame + 1 == run.frame_end;
     connection.torn = torn_frames_.hold(segment, frame, is_end);
@@ -326,10 +351,16 @@ std::uint32_t DeliveryBatch::pass(const Run& run, Subscription& subscription, st
   const Segment& segment = *run.segment;
   const bool has_end = run.ends_topic && frame == run.frame_end;
   const std::uint32_t ends = has_end ? 1 : 0;  // Nobody's event.
-  if (!run.is_kept) subscription.cursor = Cursor{.segment = segment.sequence(), .frame = frame};
-  if (!subscription.conflates) subscription.counted = segment.first_event + frame - ends;
+  if (!run.is_conflated) {
+    subscription.conflates = subscription.goes_plain = 0;  // If it did, it has come to its cursor.
+    subscription.cursor = Cursor{.segment = segment.sequence(), .frame = frame};
+    subscription.counted = segment.first_event + frame - ends;
+  }
   if (frame > run.frame_begin) subscription.passed = segment.entry(frame - 1).position;
-  if (has_end) subscription.has_ended = 1;
+  if (has_end) {
+    subscription.has_ended = 1;
+    subscription.cursor = Cursor{.segment = segment.sequence(), .frame = frame};
+  }
   return frame - run.frame_begin - ends;
 }
 

@@ -62,6 +62,7 @@ class DeliveryBatch {
     std::uint16_t subscription = 0;
     bool ends_topic = false;  // The last frame is broadside.end.
     bool is_kept = false;
+    bool is_conflated = false;
     const Segment* segment = nullptr;
     std::uint32_t frame_begin = 0;
     std::uint32_t frame_end = 0;
@@ -71,7 +72,9 @@ class DeliveryBatch {
   // Where a visit stands in one subscription, and what comes next there.
   struct Reader {
     Cursor cursor;  // Plain.
-    Place place;    // Conflating.
+    Place place;    // Conflating: up to `until`, then it is plain.
+    Position until;
+    bool conflates = false;
     bool is_over = false;
     bool has_next = false;  // The rest is known, and true.
     const HeldSegment* held = nullptr;
@@ -85,8 +88,8 @@ class DeliveryBatch {
                std::uint32_t frame_end, std::uint64_t skip);
   void add_rest_of_frame(Visit& visit, Connection& connection);
   void add_frames(Visit& visit, Connection& connection, std::uint64_t bytes_max);
-  static void find_next(Reader& reader, const Subscription& subscription);
-  static std::uint32_t end_of_run(const Reader& reader, const Subscription& subscription, Position next_position);
+  static void find_next(Reader& reader, const TopicView& view);
+  static std::uint32_t end_of_run(const Reader& reader, Position published, Position next_position);
   std::uint32_t apply_torn(const Run& run, Connection& connection, std::uint64_t taken);
   std::uint32_t apply_frames(const Run& run, Connection& connection, std::uint64_t taken);
   static std::uint32_t pass(const Run& run, Subscription& subscription, std::uint32_t frame);

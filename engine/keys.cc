@@ -141,9 +141,8 @@ void KeyTable::keep_from(Segment& segment) {
     const FrameEntry& entry = segment.entry(frame);
     if (entry.is_superseded()) continue;
     Key* key = segment.keys != nullptr && frame < segment.keys->size() ? (*segment.keys)[frame] : nullptr;
-    const bool is_end = segment.ends_topic && frame + 1 == segment.frames();
     if (key == nullptr) {
-      if (!is_end) raise_floor(entry.position);
+      raise_floor(entry.position);
       continue;
     }
     const std::size_t bytes = needed_for(segment.frame_bytes(frame));

@@ -416,11 +416,6 @@ bool Shard::arrive_at_head(Connection& connection) {
     if (subscription.has_ended && view.has_reopened_behind(subscription.cursor)) has_reopened = true;
     if (!subscription.conflates || subscription.has_ended) continue;
     if (view.has_more) may_lack_a_key = true;
-    if (view.rules.policy == LagPolicy::conflate) continue;
-    // It has had its snapshot.
-    subscription.conflates = 0;
-    subscription.cursor = view.head;
-    subscription.counted = view.events_before(view.head);
   }
   return is_over_everywhere || has_reopened || (!connection.follows && !may_lack_a_key);
 }

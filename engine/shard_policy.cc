@@ -113,6 +113,22 @@ bool Shard::apply_policies(Connection& connection) {
   return true;
 }
 
+// The rules may have changed since the subscription began: whether it conflates. One that is inside a frame, or lost, stays
+// plain.
+static void follow_rules(Subscription& subscription, bool has_to_stay) {
+  TopicView& view = *subscription.view;
+  if (view.rules.policy == LagPolicy::conflate) {
+    subscription.goes_plain = 0;
+    if (subscription.conflates || has_to_stay) return;
+    subscription.conflates = 1;
+    subscription.floor_count = view.keys_floor_count;
+  } else if (subscription.conflates && !subscription.goes_plain) {
+    subscription.goes_plain = 1;
+    subscription.cursor = view.cursor_after(subscription.passed);
+    subscription.counted = view.events_before(subscription.cursor);
+  }
+}
+
 // False: it has to be closed.
 bool Shard::apply_policy(Connection& connection, std::uint32_t index) {
   Subscription& subscription = connection.subscriptions()[index];
@@ -122,13 +138,10 @@ bool Shard::apply_policy(Connection& connection, std::uint32_t index) {
       connection.partial_bytes > 0 && connection.torn == nullptr && connection.partial_subscription == index;
   view.normalise(subscription.cursor);
   const bool is_lost = !subscription.conflates && view.is_lost(subscription.cursor);
-  if (!subscription.conflates && !is_lost && !is_inside_frame && view.rules.policy == LagPolicy::conflate) {
-    subscription.conflates = 1;  // The rules have changed since it began.
-    subscription.counted = view.keys_floor_count;
-  }
+  follow_rules(subscription, is_lost || is_inside_frame);
   if (subscription.conflates) {
-    if (subscription.passed < view.keys_floor && subscription.counted != view.keys_floor_count) {
-      subscription.counted = view.keys_floor_count;
+    if (subscription.passed < view.keys_floor && subscription.floor_count != view.keys_floor_count) {
+      subscription.floor_count = view.keys_floor_count;
       tell_gap(connection, subscription,
                Gap{.from = to_string(subscription.passed), .to = view.keys_floor, .reason = GapReason::retention}, {});
     }
@@ -191,9 +204,9 @@ void Shard::set_rate(Connection& connection, double rate) {
 
 // Until its next visit it is in no lap.
 void Shard::wait_for_rate(Connection& connection) {
+  set_behind(connection, false);
   if (connection.is_waiting) return;
   connection.is_waiting = true;
-  set_behind(connection, false);
   remove_slots(connection);
   if (connection.has_reminder) return;
   connection.has_reminder = true;

@@ -149,7 +149,9 @@ void Shard::begin_subscriptions(Connection& connection, StartPlan& plan) {
                                                  .cursor = place.cursor,
                                                  .passed = place.passed,
                                                  .counted = place.counted,
-                                                 .conflates = place.conflates};
+                                                 .floor_count = place.floor_count,
+                                                 .conflates = place.conflates,
+                                                 .goes_plain = place.goes_plain};
   }
 }
 
@@ -195,8 +197,12 @@ Position Shard::sent_position(Connection& connection) {
   Position sent = published_;
   for (std::uint32_t i = 0; i < connection.subscription_count; ++i) {
     Subscription& subscription = connection.subscriptions()[i];
-    if (subscription.has_ended) continue;
     ensure_current(*subscription.view);
+    if (subscription.has_ended) {
+      // What comes behind the end is for the next stream.
+      if (subscription.view->has_reopened_behind(subscription.cursor)) sent = std::min(sent, subscription.passed);
+      continue;
+    }
     const std::optional<Position> next = next_position(subscription);
     if (!next) continue;
     const bool is_inside = connection.partial_bytes > 0 && connection.torn == nullptr && connection.partial_subscription == i;

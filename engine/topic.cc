@@ -69,6 +69,12 @@ std::uint32_t TopicView::events_before(Cursor cursor) const {
   return held.back().events_before(held.back().frames);  // Behind the last one, which is full or ends the topic.
 }
 
+Cursor TopicView::cursor_after(Position position) const {
+  const Place place = find_place(position);
+  if (place.part < kept.size()) return Cursor{.segment = first_sequence, .frame = 0};
+  return Cursor{.segment = first_sequence + place.part - static_cast<std::uint32_t>(kept.size()), .frame = place.frame};
+}
+
 Place TopicView::find_place(Position position) const {
   std::uint32_t low = 0;
   std::uint32_t high = part_count();

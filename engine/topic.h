@@ -108,6 +108,9 @@ struct TopicView {
   // Published events before `cursor`, modulo 2^32. Requires: not lost.
   [[nodiscard]] std::uint32_t events_before(Cursor cursor) const;
 
+  // In the log, behind everything not newer than `position`.
+  [[nodiscard]] Cursor cursor_after(Position position) const;
+
   // What conflation reads.
   [[nodiscard]] const HeldSegment& part(std::uint32_t index) const {
     return index < kept.size() ? kept[index] : held[index - kept.size()];

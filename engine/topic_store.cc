@@ -181,6 +181,11 @@ bool TopicStore::make_room(std::uint64_t bytes, const Topic* keep) {
   return memory_bytes() + bytes <= limit;
 }
 
+// What is kept of a segment that goes may for once be more than what went.
+void TopicStore::hold_memory_limit() {
+  if (memory_bytes() > memory_limit()) make_room(0, nullptr);
+}
+
 std::size_t TopicStore::frame_bytes_of(std::size_t own_id_bytes, std::size_t body_bytes) {
   return 4 + (own_id_bytes == 0 ? kPositionTextMax : own_id_bytes) + 1 + body_bytes;
 }
@@ -336,6 +341,7 @@ Result<Done> TopicStore::publish_batch(std::span<const BatchEntry> batch, std::v
       out.push_back(published);
       delete_if_idle(topic);
     }
+    hold_memory_limit();
     published_.store(last_.packed, std::memory_order_release);
     wakes = take_wakes();
   }
@@ -371,6 +377,7 @@ Result<Published> TopicStore::end(std::string_view name, bool* existed) {
       return Error{Error::Code::out_of_memory, "the memory for logs (--history-memory) is full of events not yet sent"};
     }
     remember_ended(published.position, name);
+    hold_memory_limit();
     published_.store(last_.packed, std::memory_order_release);
     wakes = take_wakes();
   }
@@ -496,7 +503,7 @@ void TopicStore::tick() {
       delete_if_idle(topic);
     }
     sweep_ages(now);
-    if (memory_bytes() > memory_limit()) make_room(0, nullptr);
+    hold_memory_limit();
     is_memory_short_.store(
         memory_max_ != 0 && connection_memory_.load(std::memory_order_relaxed) + memory_bytes() > memory_max_ - memory_max_ / 16,
         std::memory_order_relaxed);

@@ -50,7 +50,9 @@ struct StartPlace {
   Cursor cursor;
   Position passed;
   std::uint32_t counted = 0;
+  std::uint32_t floor_count = 0;
   bool conflates = false;
+  bool goes_plain = false;
 };
 
 // Where it does start.
@@ -170,6 +172,7 @@ class TopicStore {
   [[nodiscard]] std::uint64_t memory_limit() const;
   bool drop_for_room(Segment* segment, const Topic* keep);
   void drop_from(SegmentList& list, std::uint64_t memory_max, const Topic* keep);
+  void hold_memory_limit();
   void sweep_ages(std::uint64_t now);
   static void refresh_kept(TopicView& view, const KeyTable* keys, std::vector<Segment*>& dropped);
   TopicView* view_of(Topic* topic, std::uint32_t shard);
@@ -183,7 +186,7 @@ class TopicStore {
   void plan_resume(std::span<Topic* const> topics, Position after, const std::string& from, StartPlan& plan);
   void plan_all(std::span<Topic* const> topics, const std::string& from, StartPlan& plan);
   // topic_store_invariants.cc: the parts of check_invariants().
-  [[nodiscard]] std::uint64_t check_log(const Topic& topic) const;  // Returns the memory of its segments.
+  [[nodiscard]] std::uint64_t check_log(const Topic& topic) const;   // Returns the memory of its segments.
   [[nodiscard]] std::uint64_t check_keys(const Topic& topic) const;  // The same of its keys and what they keep.
   void check_views(const Topic& topic) const;
   void check_lists() const;

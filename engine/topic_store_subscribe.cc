@@ -29,10 +29,13 @@ bool TopicStore::has_unsent(const Topic& topic, const StartPlace& place, Positio
     return true;
   }
   if (place.passed >= topic.log.newest()) return false;
+  // From its cursor on a plain one lacks everything.
+  const bool ends_at_frame = place.goes_plain && place.cursor < topic.log.head();
+  const Position plain = ends_at_frame ? topic.log.position_at(place.cursor) : Position{UINT64_MAX};
   const auto find = [&](const Segment& segment) {
     for (std::uint32_t frame = segment.find_after(place.passed, segment.frames()); frame < segment.frames(); ++frame) {
       position = segment.entry(frame).position;
-      if (!segment.entry(frame).is_superseded()) return true;
+      if (!segment.entry(frame).is_superseded() || position >= plain) return true;
     }
     return false;
   };
@@ -60,8 +63,8 @@ static bool wants_conflation(const Topic& topic) { return topic.rules->policy ==
 // Where everything after `position` comes from, and what there is of the keys by then is known to be missing or told.
 static StartPlace place_after(const Topic& topic, Position position) {
   StartPlace place{.cursor = topic.log.find_after(position), .passed = position, .conflates = wants_conflation(topic)};
-  // Beyond the log there may still be the newest event of each key.
-  if (topic.keys != nullptr && position < topic.log.floor()) place.conflates = true;
+  // Before the log there may still be the newest event of each key.
+  if (topic.keys != nullptr && !place.conflates && position < topic.log.floor()) place.conflates = place.goes_plain = true;
   return place;
 }
 
@@ -118,6 +121,7 @@ void TopicStore::plan_live(std::span<Topic* const> topics, const StartRequest& r
     StartPlace place{.cursor = topic->log.head(), .passed = last_, .conflates = wants_conflation(*topic)};
     if (topic->keys != nullptr && (is_asked || (request.is_default && topic->rules->snapshot))) {
       place.passed = Position{};
+      place.goes_plain = !place.conflates;
       place.conflates = true;
       has_snapshot = true;
     }
@@ -214,8 +218,9 @@ StartPlan TopicStore::subscribe(std::uint32_t shard, std::span<const std::string
     TopicView* view = view_of(topic, shard);
     view->subscribers.fetch_add(1, std::memory_order_relaxed);
     StartPlace& place = plan.places[i];
-    // The gap that it may have had in the keys is told, or nothing is missing that it asked for.
-    place.counted = place.conflates ? topic->keys->floor_count() : topic->log.events_before(place.cursor);
+    place.counted = topic->log.events_before(place.cursor);
+    // What gap there may be in the keys up to now is told, or nothing is missing that was asked for.
+    if (place.conflates) place.floor_count = topic->keys->floor_count();
     // What it has yet to be sent must not be freed before: the shard raises this again when it has been offered all.
     if (Position unsent; has_unsent(*topic, place, unsent)) {
       const std::uint64_t before = unsent.before().packed;
@@ -246,6 +251,7 @@ bool TopicStore::unsubscribe(TopicView* view) {
       release_passed(topic, true);
     }
     delete_if_idle(topic);
+    hold_memory_limit();
   }
   for (const HeldSegment& held : view->held) held.segment->release();
   for (const HeldSegment& kept : view->kept) kept.segment->release();

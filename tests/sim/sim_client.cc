@@ -109,7 +109,7 @@ StreamRequest SimClient::draw_request() {
     draw_start(request);
   }
   if (kDrawsPolicies && dice.one_in(4)) request.snapshot = dice.one_in(2);
-  if (kDrawsPolicies && dice.one_in(8)) request.rate = static_cast<double>(dice.scaled(1, 50));
+  if (world_.plan.has_rates && dice.one_in(8)) request.rate = static_cast<double>(dice.scaled(1, 50));
   if (world_.is_healed) return request;
   if (dice.one_in(8)) request.limit = dice.scaled(1, 32);
   request.follows = !dice.one_in(8);
@@ -225,6 +225,7 @@ void SimClient::take_stream(std::string_view bytes, Nanos sent_at) {
       world_.trace.add("client " + std::to_string(number_) + " has " + std::string(event.type) + " " +
                        std::string(event.last_event_id) + " " + std::string(event.data.substr(0, 100)));
     }
+    if (world_.is_draining) oracle_.on_drain();
     oracle_.on_event(event, began_before ? block_began_ : sent_at);
     if (ids_.size() == kIdsMax) ids_.erase(ids_.begin());
     ids_.emplace_back(event.last_event_id);

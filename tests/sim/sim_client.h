@@ -28,6 +28,7 @@ class SimClient {
   // The engine has said that there is nothing to come.
   [[nodiscard]] bool is_done() const { return is_done_; }
   [[nodiscard]] bool is_at_head() const { return oracle_.is_at_head(); }
+  [[nodiscard]] bool is_rated() const { return oracle_.is_rated(); }
   // Whether what it has read so far ends between two events.
   [[nodiscard]] bool is_between_events() const { return !stream_.is_inside_block(); }
   [[nodiscard]] std::uint64_t comments_count() const { return stream_.comments_count(); }

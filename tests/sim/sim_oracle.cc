@@ -59,8 +59,7 @@ void SubscriberOracle::on_event(const DecodedEvent& event, Nanos sent_at) {
 
 bool SubscriberOracle::has_snapshot(TopicIndex topic) const {
   const TopicRules& rules = history_.topic(topic).rules;
-  const bool has_keys = rules.keys > 0 || rules.policy == LagPolicy::conflate;
-  return request_.start == StreamRequest::Start::live && has_keys && request_.snapshot.value_or(rules.snapshot);
+  return request_.start == StreamRequest::Start::live && has_keys(rules) && request_.snapshot.value_or(rules.snapshot);
 }
 
 void SubscriberOracle::on_open(const DecodedEvent& event) {
@@ -138,7 +137,11 @@ void SubscriberOracle::on_gap(const DecodedEvent& event) {
   if (part == nullptr) return fail("a gap of a topic that was not asked for");
   if (gap.to > history_.newest()) return fail("a gap ends in the future, or nowhere");
   check_gap(gap, *part);
-  part->next = std::max(part->next, history_.after(part->topic, gap.to));
+  if (has_keys(history_.topic(part->topic).rules)) {
+    part->told_until = std::max(part->told_until, gap.to);
+  } else {
+    part->next = std::max(part->next, history_.after(part->topic, gap.to));
+  }
   const std::optional<Position> id = parse_position(event.last_event_id);
   if (!id) return fail("a gap's id is no position");
   check_claim(*id);
@@ -243,24 +246,37 @@ void SubscriberOracle::pass(Part& part, Position position) {
 }
 
 bool SubscriberOracle::is_excused(const Part& part, const PublishedEvent& event, Position position) const {
-  if (event.position <= part.ambiguous_until) return true;
+  if (event.position <= part.ambiguous_until || is_told(part, event)) return true;
   const History::Topic& topic = history_.topic(part.topic);
   if (event.position <= part.snapshot_end) {
-    if (event.key.empty()) return true;
-    for (std::size_t i = history_.after(part.topic, event.position);
-         i < topic.events.size() && topic.events[i].position <= part.snapshot_end; ++i) {
-      if (topic.events[i].key == event.key) return true;
-    }
+    // Superseded, also by what came while the snapshot was being sent: that comes as well.
+    if (event.key.empty() || !has_room(topic) || topic.newest_of_key.at(event.key) > event.position) return true;
   }
   if (topic.rules.policy != LagPolicy::conflate || event.key.empty()) return false;
   // A newer one of its key is the very event that has come, or comes later, or is excused by one that does.
   return topic.newest_of_key.at(event.key) >= position;
 }
 
+bool SubscriberOracle::has_room(const History::Topic& topic) const {
+  constexpr std::uint32_t kKeysEnough = 1'000;
+  return keeping_ != Keeping::bounded && (topic.rules.keys == 0 || topic.rules.keys >= kKeysEnough);
+}
+
+// With room for all keys the newest event of each is there all the same, so a gap tells of the others alone.
+bool SubscriberOracle::is_told(const Part& part, const PublishedEvent& event) const {
+  if (event.position > part.told_until) return false;
+  const History::Topic& topic = history_.topic(part.topic);
+  return event.key.empty() || !has_room(topic) || topic.newest_of_key.at(event.key) > event.position;
+}
+
 void SubscriberOracle::check_rate(Nanos sent_at) {
-  if (rate_ == 0 || visited_at_ == sent_at) return;
+  // What a chunked stream is visited with may be sent later: it has the bytes to itself.
+  if (rate_ == 0 || request_.limit != 0 || visited_at_ == sent_at) return;
   const auto interval = static_cast<Nanos>(static_cast<double>(kSecond) / rate_);
-  if (visited_at_ && sent_at - *visited_at_ < interval) fail("visited more often than its rate allows");
+  if (visited_at_ && sent_at - *visited_at_ < interval) {
+    fail("visited after " + std::to_string((sent_at - *visited_at_) / kMillisecond) + " ms at a rate of " +
+         std::to_string(rate_));
+  }
   visited_at_ = sent_at;
 }
 
@@ -275,7 +291,10 @@ bool SubscriberOracle::is_at_head() const {
 }
 
 bool SubscriberOracle::is_behind_end(const Part& part) const {
-  return part.has_ended || (part.next > 0 && history_.topic(part.topic).events[part.next - 1].is_end);
+  const std::vector<PublishedEvent>& events = history_.topic(part.topic).events;
+  std::size_t next = part.next;
+  while (next < events.size() && is_excused(part, events[next], Position{UINT64_MAX})) ++next;
+  return part.has_ended || (next > 0 && events[next - 1].is_end);
 }
 
 bool SubscriberOracle::may_be_ended() const {

@@ -42,6 +42,7 @@ class SubscriberOracle {
   void begin(const StreamRequest& request);
   // `sent_at`: when the engine sent the event's first byte.
   void on_event(const DecodedEvent& event, Nanos sent_at);
+  void on_drain() { rate_ = 0; }  // Who has to leave is sent everything at once.
   void on_end(StreamEnd end, bool is_draining);
   // 204: there is nothing more to come.
   void on_nothing_left();
@@ -49,6 +50,7 @@ class SubscriberOracle {
   [[nodiscard]] bool is_open() const { return is_open_; }
   // Whether nothing that was published up to now is missing.
   [[nodiscard]] bool is_at_head() const;
+  [[nodiscard]] bool is_rated() const { return rate_ > 0; }
   // Whether the engine may end the stream by itself, without a fault of anybody.
   [[nodiscard]] bool may_be_ended() const;
   [[nodiscard]] const std::string& violation() const { return violation_; }
@@ -60,6 +62,7 @@ class SubscriberOracle {
     std::size_t next = 0;      // The first event not accounted for.
     bool has_ended = false;    // On this stream: behind broadside.end.
     Position snapshot_end;     // Up to here only the newest event of each key has to come.
+    Position told_until;       // Up to here it was told of a gap in keys: what they still have of it may come.
     Position ambiguous_until;  // Up to here the stream may have begun before or after an event, until the first has come.
   };
   struct GapReport;
@@ -79,6 +82,11 @@ class SubscriberOracle {
   [[nodiscard]] bool is_excused(const Part& part, const PublishedEvent& event, Position position) const;
   // The subscriber would resume from here: nothing at or before it may be missing.
   void check_claim(Position position);
+  // Whether no key of the topic need ever be forgotten.
+  [[nodiscard]] bool has_room(const History::Topic& topic) const;
+  // Whether a gap told of its loss.
+  [[nodiscard]] bool is_told(const Part& part, const PublishedEvent& event) const;
+  [[nodiscard]] static bool has_keys(const TopicRules& rules) { return rules.keys > 0 || rules.policy == LagPolicy::conflate; }
   void check_counts(Position position);
   void check_rate(Nanos sent_at);
   [[nodiscard]] bool has_snapshot(TopicIndex topic) const;

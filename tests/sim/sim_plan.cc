@@ -5,7 +5,7 @@
 namespace broadside::sim {
 
 // TODO(#4): true as soon as the engine has them.
-const bool kDrawsPolicies = false;
+const bool kDrawsPolicies = true;
 
 namespace {
 
@@ -58,7 +58,11 @@ void draw_config(Dice& dice, SimPlan& plan) {
   config.ended_age_ms = dice.scaled(100, 60'000);
   config.retry_ms = static_cast<std::uint32_t>(dice.scaled(1, 3'000));
   config.stall_timeout_ms = plan.keeping == Keeping::everything ? kNeverMs : static_cast<std::uint32_t>(dice.scaled(100, 30'000));
-  config.send_bytes_max = static_cast<std::uint32_t>(dice.scaled(64, 128 << 10));
+  // Little a visit and few visits would take for ever.
+  const auto is_rated = [](const TopicSection& section) { return section.rules.rate > 0; };
+  plan.has_rates =
+      config.defaults.rate > 0 || std::any_of(config.topics.begin(), config.topics.end(), is_rated) || dice.one_in(2);
+  config.send_bytes_max = static_cast<std::uint32_t>(dice.scaled(plan.has_rates ? 16 << 10 : 64, 128 << 10));
   config.drain_timeout_ms = static_cast<std::uint32_t>(dice.scaled(5'000, 25'000));
   config.drain_rate = dice.one_in(2) ? static_cast<std::uint32_t>(dice.scaled(20, 1'000)) : 0;
   plan.history_memory = has_plenty ? kPlenty : dice.scaled(8'000, 4 << 20);

@@ -45,6 +45,7 @@ struct SimPlan {
   Nanos clock_step_max = 0;
   std::uint64_t wall_step = 0;  // Once in so many steps of the clock.
   std::uint64_t note = 0;       // Events to one subscriber alone: once in so many steps of clients.
+  bool has_rates = false;       // Clients may ask for one.
   // Clients.
   std::uint64_t vanish = 0;       // Once in so many steps of one.
   std::uint64_t slow_client = 0;  // One of so many does not read as fast as it could.

@@ -53,7 +53,7 @@ class Simulation final : private ShardWaker, private Bystander {
   void drain();
   void stop();
   [[nodiscard]] std::optional<std::size_t> find_behind() const;
-  void expect_everybody_at_head(const std::string& when);
+  void expect_everybody_at_head(const std::string& when, bool with_rated = true);
 
   SimWorld world_;
   TopicStore store_;
