@@ -275,7 +275,12 @@ bool SubscriberOracle::is_at_head() const {
 }
 
 bool SubscriberOracle::is_behind_end(const Part& part) const {
-  return part.has_ended || (part.next > 0 && history_.topic(part.topic).events[part.next - 1].is_end);
+  const std::vector<PublishedEvent>& events = history_.topic(part.topic).events;
+  if (part.has_ended || (part.next > 0 && events[part.next - 1].is_end)) return true;
+  for (std::size_t i = part.next; i < events.size() && events[i].position <= part.ambiguous_until; ++i) {
+    if (events[i].is_end) return true;
+  }
+  return false;
 }
 
 bool SubscriberOracle::may_be_ended() const {
