@@ -68,6 +68,8 @@ void Shard::on_received(Connection& connection, std::span<const char> bytes, int
     // A half-close: what was asked for completely is still answered.
     if (error == 0 && (exchange.phase == Exchange::Phase::awaiting_answer || exchange.out.left() > 0)) {
       exchange.close_when_sent = true;
+      // Blocked while it was being read from, it could not be watched; now it can.
+      queue_output(connection);
       return;
     }
     close(connection, io::CloseMode::orderly, CloseReason::peer);

@@ -140,5 +140,19 @@ TEST_F(ScriptedTest, resets_a_lagging_stream_that_is_inside_its_own_bytes) {
   EXPECT_TRUE(socket->was_server_reset);
 }
 
+TEST_F(ScriptedTest, sends_a_late_refusal_to_a_peer_that_has_ended_its_side) {
+  config_.head_timeout_ms = 1'000;
+  start();
+  const auto socket = io_->connect(0);
+  socket->write("GET /events?to");
+  pass(2 * kSecond);  // Its head took too long, but the refusal is not taken.
+  socket->end();
+  run();
+  socket->set_output_max(kRoomy);
+  run();
+  EXPECT_TRUE(has(read(*socket), "HTTP/1.1 408"));
+  EXPECT_TRUE(socket->is_over());
+}
+
 }  // namespace
 }  // namespace broadside::sim

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/timer_wheel.h"
 #include "proto/position.h"
 #include "tests/support/json.h"
 
@@ -12,6 +13,8 @@ namespace {
 
 constexpr std::size_t kIdsMax = 8;
 constexpr std::size_t kUnlimited = 1 << 30;
+// For so long logs wait for who is blocked: half a second, looked at in ticks.
+constexpr Nanos kHoldTime = 4 * kTick;
 constexpr Nanos kReturnTime = 300 * kMillisecond;
 constexpr std::uint64_t kTenYearsMs = 315'360'000'000;
 
@@ -286,6 +289,8 @@ void SimClient::check_end() {
     if (end == StreamEnd::cut || !oracle_.is_at_head()) fail("drained before it had everything");
   } else if (world_.plan.keeping == Keeping::everything) {
     fail("closed without a reason");
+  } else if (world_.plan.keeping == Keeping::by_count && socket_->blocked_longest < kHoldTime) {
+    fail("closed, though its logs should have waited for it");
   }
 }
 

@@ -173,8 +173,14 @@ void SimIo::send_one(io::SendRequest& request) {
   std::uint64_t taken = std::min<std::uint64_t>(request.bytes, socket.room());
   if (setup_.dice.one_in(faults.blocked_send)) taken = 0;
   if (taken > 0 && setup_.dice.one_in(faults.short_send)) taken = setup_.dice.between(1, taken);
-  if (taken > 0) socket.put(copy_of(request, taken), setup_.clock.monotonic());
+  const Nanos now = setup_.clock.monotonic();
+  if (socket.blocked_since) socket.blocked_longest = std::max(socket.blocked_longest, now - *socket.blocked_since);
+  if (taken > 0) {
+    socket.put(copy_of(request, taken), now);
+    socket.blocked_since.reset();
+  }
   if (taken < request.bytes) {
+    if (!socket.blocked_since) socket.blocked_since = now;
     socket.owes_edge = true;
     socket.changed();
   }
@@ -189,6 +195,8 @@ void SimIo::shutdown_write(io::Socket socket) {
 void SimIo::close(io::Socket socket, io::CloseMode mode) {
   SimSocket& state = at(socket);
   state.has_server_ended = true;
+  if (state.blocked_since)
+    state.blocked_longest = std::max(state.blocked_longest, setup_.clock.monotonic() - *state.blocked_since);
   if (state.interest == SimSocket::Interest::watch) add_stale(state);
   if (mode == io::CloseMode::reset) {
     state.was_server_reset = true;

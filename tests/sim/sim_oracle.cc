@@ -292,9 +292,12 @@ bool SubscriberOracle::is_at_head() const {
 
 bool SubscriberOracle::is_behind_end(const Part& part) const {
   const std::vector<PublishedEvent>& events = history_.topic(part.topic).events;
-  std::size_t next = part.next;
-  while (next < events.size() && is_excused(part, events[next], Position{UINT64_MAX})) ++next;
-  return part.has_ended || (next > 0 && events[next - 1].is_end);
+  if (part.has_ended || (part.next > 0 && events[part.next - 1].is_end)) return true;
+  // Or behind one that need not have come.
+  for (std::size_t i = part.next; i < events.size() && is_excused(part, events[i], Position{UINT64_MAX}); ++i) {
+    if (events[i].is_end) return true;
+  }
+  return false;
 }
 
 bool SubscriberOracle::may_be_ended() const {

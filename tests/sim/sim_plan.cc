@@ -10,6 +10,7 @@ const bool kDrawsPolicies = true;
 namespace {
 
 constexpr std::uint64_t kPlenty = 64 * kMiB;
+constexpr std::uint64_t kCrowdOneIn = 64;
 constexpr std::uint32_t kNeverMs = 3'600'000;
 
 void draw_policy(Dice& dice, TopicRules& rules) {
@@ -57,14 +58,16 @@ void draw_config(Dice& dice, SimPlan& plan) {
   config.backlog_bytes = has_plenty ? kPlenty : dice.scaled(2'000, 1 << 20);
   config.ended_age_ms = dice.scaled(100, 60'000);
   config.retry_ms = static_cast<std::uint32_t>(dice.scaled(1, 3'000));
-  config.stall_timeout_ms = plan.keeping == Keeping::everything ? kNeverMs : static_cast<std::uint32_t>(dice.scaled(100, 30'000));
+  config.stall_timeout_ms = has_plenty ? kNeverMs : static_cast<std::uint32_t>(dice.scaled(100, 30'000));
   // Little a visit and few visits would take for ever.
   const auto is_rated = [](const TopicSection& section) { return section.rules.rate > 0; };
   plan.has_rates =
       config.defaults.rate > 0 || std::any_of(config.topics.begin(), config.topics.end(), is_rated) || dice.one_in(2);
   config.send_bytes_max = static_cast<std::uint32_t>(dice.scaled(plan.has_rates ? 16 << 10 : 64, 128 << 10));
   config.drain_timeout_ms = static_cast<std::uint32_t>(dice.scaled(5'000, 25'000));
-  config.drain_rate = dice.one_in(2) ? static_cast<std::uint32_t>(dice.scaled(20, 1'000)) : 0;
+  // Fast enough for all, though one shard should have them.
+  const std::uint64_t drain_rate_min = 20 + 2'000ULL * plan.clients_count * plan.shards_count / config.drain_timeout_ms;
+  config.drain_rate = dice.one_in(2) ? static_cast<std::uint32_t>(dice.scaled(drain_rate_min, 2 * drain_rate_min)) : 0;
   plan.history_memory = has_plenty ? kPlenty : dice.scaled(8'000, 4 << 20);
   plan.subscribers_max = dice.one_in(4) ? static_cast<std::uint32_t>(dice.between(1, plan.clients_count)) : 1'000;
 }
@@ -92,6 +95,14 @@ Faults draw_faults(Dice& dice) {
   return faults;
 }
 
+// Many clients are sent little, so that a life does not take long.
+void bound_crowd(SimPlan& plan) {
+  plan.steps_count = std::max(plan.steps_count, 15 * plan.clients_count);
+  plan.data_bytes_max = std::min(plan.data_bytes_max, 200U);
+  plan.batch_max = std::min(plan.batch_max, 4U);
+  plan.config.send_bytes_max = std::max(plan.config.send_bytes_max, 4'096U);
+}
+
 }  // namespace
 
 SimPlan draw_plan(Dice& dice) {
@@ -105,6 +116,9 @@ SimPlan draw_plan(Dice& dice) {
   plan.has_tables = dice.one_in(2);
   plan.drains = dice.one_in(2);
   for (std::uint64_t i = dice.scaled(1, 8); i > 0; --i) plan.topics.push_back(std::string(1, "abc"[i % 3]) + std::to_string(i));
+  // Now and then so many clients that a batch of sends is full, and a lap takes several turns.
+  const bool is_crowd = dice.one_in(kCrowdOneIn);
+  if (is_crowd) plan.clients_count = static_cast<std::uint32_t>(dice.between(130, 400));
   draw_config(dice, plan);
   plan.faults = draw_faults(dice);
   plan.batch_max = static_cast<std::uint32_t>(dice.scaled(1, 64));
@@ -119,6 +133,7 @@ SimPlan draw_plan(Dice& dice) {
   plan.note = draw_fault(dice, 64);
   plan.vanish = draw_fault(dice, 64) * 4;
   plan.slow_client = dice.one_in(4) ? 0 : dice.scaled(1, 8);
+  if (is_crowd) bound_crowd(plan);
   return plan;
 }
 

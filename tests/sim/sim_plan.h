@@ -14,7 +14,7 @@ namespace broadside::sim {
 // What a life may lose, and so how much the oracle can expect.
 enum class Keeping : std::uint8_t {
   everything,  // Nothing is forgotten and nobody is too slow: every loss and every close is a fault.
-  by_count,    // Each topic keeps exactly its newest history_events.
+  by_count,    // Each topic keeps exactly its newest history_events. Who reads is not too slow.
   bounded,     // By bytes and age as well, and in little memory.
 };
 

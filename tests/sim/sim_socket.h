@@ -60,6 +60,9 @@ class SimSocket final : public std::enable_shared_from_this<SimSocket> {
   bool is_receive_pending = false;  // Its completion waits to be handed out.
   bool is_listed = false;           // In the list of changed ones.
   std::uint64_t last_batch = 0;     // Of sends, that it was in.
+  // Since when it has taken nothing of what it was sent, and how long it has ever been so.
+  std::optional<Nanos> blocked_since;
+  Nanos blocked_longest = 0;
 
  private:
   std::deque<Piece> output_;
