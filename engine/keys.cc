@@ -31,6 +31,32 @@ KeyTable::~KeyTable() {
     if (!key.segment->is_kept) (*key.segment->keys)[key.frame] = nullptr;
     segments_.discharge(cost_of(name));
   }
+  for (const auto& [id, position] : ids_) segments_.discharge(cost_of_id(id));
+}
+
+void KeyTable::remember_id(const Key& key) {
+  const FrameEntry& entry = key.segment->entry(key.frame);
+  if (!entry.has_own_id()) return;
+  const std::string_view id = key.segment->id_of(key.frame);
+  const auto [at, is_new] = ids_.insert_or_assign(std::string(id), entry.position);
+  if (is_new) segments_.charge(cost_of_id(id));
+}
+
+// Its newest event is no longer that.
+void KeyTable::forget_id(const Key& key) {
+  const FrameEntry& entry = key.segment->entry(key.frame);
+  if (!entry.has_own_id()) return;
+  const auto found = ids_.find(key.segment->id_of(key.frame));
+  if (found == ids_.end() || found->second != entry.position) return;  // Another key has an event of this id, and a newer one.
+  segments_.discharge(cost_of_id(found->first));
+  ids_.erase(found);
+}
+
+bool KeyTable::find_id(std::string_view id, Position& position) const {
+  const auto found = ids_.find(id);
+  if (found == ids_.end()) return false;
+  position = found->second;
+  return true;
 }
 
 void KeyTable::raise_floor(Position position) {
@@ -60,6 +86,7 @@ void KeyTable::place(Key& key, Segment& segment, std::uint32_t frame) {
 }
 
 void KeyTable::supersede(const Key& key) {
+  forget_id(key);
   Segment& segment = *key.segment;
   segment.supersede(key.frame);
   (*segment.keys)[key.frame] = nullptr;
@@ -77,6 +104,7 @@ void KeyTable::set(std::string_view name, Segment& segment, std::uint32_t frame)
     unlink(found->second);
   }
   place(found->second, segment, frame);
+  remember_id(found->second);
   link_newest(found->second);
   forget_oldest_until(keys_max_);
 }
@@ -96,6 +124,7 @@ void KeyTable::forget(Key& key) {
     raise_floor(key.segment->entry(key.frame).position);
     supersede(key);
   } else {
+    forget_id(key);
     (*key.segment->keys)[key.frame] = nullptr;
   }
   unlink(key);
@@ -127,7 +156,7 @@ bool KeyTable::append_kept(Key& key, std::size_t following_bytes) {
     kept_.push_back(made);
   }
   Segment& to = *kept_.back();
-  to.append(entry.position, frame, {}, false, entry.published());
+  to.append(entry.position, frame, {}, entry.has_own_id(), entry.published());
   ++to.live;
   place(key, to, to.frames() - 1);
   return true;
@@ -170,6 +199,7 @@ void KeyTable::drop(Segment& kept) {
     Key* key = (*kept.keys)[frame];
     if (key == nullptr) continue;
     raise_floor(kept.entry(frame).position);
+    forget_id(*key);
     unlink(*key);
     segments_.discharge(cost_of(*key->name));
     keys_.erase(keys_.find(*key->name));
@@ -203,7 +233,8 @@ void KeyTable::rewrite(std::size_t index) {
     for (std::uint32_t frame = 0; frame < from.frames(); ++frame) {
       Key* key = (*from.keys)[frame];
       if (key == nullptr) continue;
-      made->append(from.entry(frame).position, from.frame_bytes(frame), {}, false, from.entry(frame).published());
+      const FrameEntry& entry = from.entry(frame);
+      made->append(entry.position, from.frame_bytes(frame), {}, entry.has_own_id(), entry.published());
       ++made->live;
       place(*key, *made, made->frames() - 1);
     }
@@ -228,6 +259,7 @@ std::uint64_t KeyTable::check_invariants() const {
     memory += cost_of(*key->name);
   }
   BROADSIDE_ASSERT(listed == keys_.size());
+  for (const auto& [id, position] : ids_) memory += cost_of_id(id);
   return memory;
 }
 

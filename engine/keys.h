@@ -48,6 +48,8 @@ class KeyTable {
   // What set() adds to the memory at most, beside the frame.
   [[nodiscard]] static std::uint64_t cost_of(std::string_view key) { return sizeof(Key) + kNodeBytes + 2 * key.size(); }
   [[nodiscard]] std::size_t count() const { return keys_.size(); }
+  // The position of a publisher's own id, if it is that of the newest event of a key.
+  [[nodiscard]] bool find_id(std::string_view id, Position& position) const;
   [[nodiscard]] const std::vector<Segment*>& kept() const { return kept_; }
   [[nodiscard]] std::uint64_t version() const { return version_; }  // Changes with kept().
   // Nothing newer that conflation would give has been forgotten. `floor_count` is how often it was raised.
@@ -63,7 +65,10 @@ class KeyTable {
   };
   static constexpr std::uint64_t kNodeBytes = 64;  // Of the table and the index by frame, about.
 
+  static std::uint64_t cost_of_id(std::string_view id) { return kNodeBytes + id.size(); }
   void place(Key& key, Segment& segment, std::uint32_t frame);
+  void remember_id(const Key& key);
+  void forget_id(const Key& key);
   void supersede(const Key& key);
   void forget(Key& key);
   void forget_oldest_until(std::size_t count);
@@ -81,6 +86,7 @@ class KeyTable {
   SegmentList& segments_;
   std::uint32_t keys_max_;
   std::unordered_map<std::string, Key, Hash, std::equal_to<>> keys_;
+  std::unordered_map<std::string, Position, Hash, std::equal_to<>> ids_;  // Own ids of the newest events.
   Key* oldest_ = nullptr;
   Key* newest_ = nullptr;
   std::vector<Segment*> kept_;

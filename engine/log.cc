@@ -114,9 +114,7 @@ void Log::forget_one() {
   --events_;
   event_bytes_ -= entry.end - begin;
   if (entry.has_own_id() && ids_ != nullptr) {
-    // The frame begins with its id line: `id: `, the id, LF.
-    const std::string_view frame(first_segment_->bytes() + begin, entry.end - begin);
-    const auto found = ids_->find(std::string(frame.substr(4, frame.find('\n') - 4)));
+    const auto found = ids_->find(std::string(first_segment_->id_of(first_.frame)));
     if (found != ids_->end() && found->second == entry.position) ids_->erase(found);
     if (ids_->empty()) ids_.reset();
   }

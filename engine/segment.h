@@ -76,6 +76,11 @@ class Segment {
   [[nodiscard]] std::string_view frame_bytes(std::uint32_t frame) const {
     return {bytes() + frame_begin(frame), entry(frame).end - frame_begin(frame)};
   }
+  // A frame begins with its id line: `id: `, the id, LF.
+  [[nodiscard]] std::string_view id_of(std::uint32_t frame) const {
+    const std::string_view bytes_of = frame_bytes(frame);
+    return bytes_of.substr(4, bytes_of.find('\n') - 4);
+  }
   [[nodiscard]] std::uint32_t frame_begin(std::uint32_t frame) const { return frame == 0 ? 0 : entry(frame - 1).end; }
   [[nodiscard]] std::uint32_t frames() const { return frames_; }
   [[nodiscard]] std::uint32_t used_bytes() const { return used_bytes_; }

@@ -144,6 +144,8 @@ bool Shard::apply_policy(Connection& connection, std::uint32_t index) {
       subscription.floor_count = view.keys_floor_count;
       tell_gap(connection, subscription,
                Gap{.from = to_string(subscription.passed), .to = view.keys_floor, .reason = GapReason::retention}, {});
+      const std::optional<Position> next = next_position(subscription);
+      if (!next || *next > view.keys_floor) subscription.passed = std::max(subscription.passed, view.keys_floor);
     }
     return true;
   }

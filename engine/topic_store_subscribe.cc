@@ -105,7 +105,8 @@ void TopicStore::plan_after(std::span<Topic* const> topics, const StartRequest& 
   bool is_known = false;
   for (const Topic* topic : topics) {
     Position position;
-    if (!topic->log.find_id(request.id, position)) continue;
+    const bool is_in_log = topic->log.find_id(request.id, position);
+    if (!is_in_log && (topic->keys == nullptr || !topic->keys->find_id(request.id, position))) continue;
     newest = std::max(newest, position);
     is_known = true;
   }

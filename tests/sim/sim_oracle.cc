@@ -137,7 +137,7 @@ void SubscriberOracle::on_gap(const DecodedEvent& event) {
   if (part == nullptr) return fail("a gap of a topic that was not asked for");
   if (gap.to > history_.newest()) return fail("a gap ends in the future, or nowhere");
   check_gap(gap, *part);
-  if (has_keys(history_.topic(part->topic).rules)) {
+  if (gap.reason != "skipped" && has_keys(history_.topic(part->topic).rules)) {
     part->told_until = std::max(part->told_until, gap.to);
   } else {
     part->next = std::max(part->next, history_.after(part->topic, gap.to));
@@ -164,11 +164,16 @@ void SubscriberOracle::check_gap(const GapReport& gap, const Part& part) {
   } else {
     fail("an unknown reason of a gap: " + gap.reason);
   }
-  const Position missing = part.next < topic.events.size() ? topic.events[part.next].position : Position{UINT64_MAX};
+  std::size_t first = part.next;  // That is missing without an excuse.
+  while (first < topic.events.size() && is_excused(part, topic.events[first], Position{UINT64_MAX})) ++first;
+  const Position missing = first < topic.events.size() ? topic.events[first].position : Position{UINT64_MAX};
   if (gap.from && gap.reason != "unknown-id" && missing <= *gap.from) fail("lost before a gap", missing);
   if (!gap.lost) return;
-  const Position before = missing.before();  // Of the first that is missing.
-  if (*gap.lost != history_.count({part.topic}, before, gap.to)) {
+  // What is superseded before the place where a snapshot goes over into the log was not lost, and may lie between.
+  const Position next = part.next < topic.events.size() ? topic.events[part.next].position : missing;
+  const std::uint64_t least = history_.count({part.topic}, missing.before(), gap.to);
+  const std::uint64_t most = history_.count({part.topic}, next.before(), gap.to);
+  if (*gap.lost < least || *gap.lost > most) {
     fail("a gap says that " + std::to_string(*gap.lost) + " are lost, but it is not so many, up to", gap.to);
   }
 }
@@ -250,11 +255,19 @@ bool SubscriberOracle::is_excused(const Part& part, const PublishedEvent& event,
   const History::Topic& topic = history_.topic(part.topic);
   if (event.position <= part.snapshot_end) {
     // Superseded, also by what came while the snapshot was being sent: that comes as well.
-    if (event.key.empty() || !has_room(topic) || topic.newest_of_key.at(event.key) > event.position) return true;
+    if (event.key.empty() || !has_room(topic) || is_of_former_life(topic, event) ||
+        topic.newest_of_key.at(event.key) > event.position)
+      return true;
   }
   if (topic.rules.policy != LagPolicy::conflate || event.key.empty()) return false;
   // A newer one of its key is the very event that has come, or comes later, or is excused by one that does.
   return topic.newest_of_key.at(event.key) >= position;
+}
+
+// A topic that opens again has none of its former keys.
+bool SubscriberOracle::is_of_former_life(const History::Topic& topic, const PublishedEvent& event) {
+  return std::any_of(topic.events.begin(), topic.events.end(),
+                     [&](const PublishedEvent& each) { return each.is_end && each.position > event.position; });
 }
 
 bool SubscriberOracle::has_room(const History::Topic& topic) const {
@@ -266,7 +279,8 @@ bool SubscriberOracle::has_room(const History::Topic& topic) const {
 bool SubscriberOracle::is_told(const Part& part, const PublishedEvent& event) const {
   if (event.position > part.told_until) return false;
   const History::Topic& topic = history_.topic(part.topic);
-  return event.key.empty() || !has_room(topic) || topic.newest_of_key.at(event.key) > event.position;
+  return event.key.empty() || !has_room(topic) || is_of_former_life(topic, event) ||
+         topic.newest_of_key.at(event.key) > event.position;
 }
 
 void SubscriberOracle::check_rate(Nanos sent_at) {
@@ -287,6 +301,13 @@ bool SubscriberOracle::is_at_head() const {
     const std::vector<PublishedEvent>& events = history_.topic(part.topic).events;
     return std::all_of(events.begin() + static_cast<std::ptrdiff_t>(part.next), events.end(),
                        [&](const PublishedEvent& event) { return is_excused(part, event, Position{UINT64_MAX}); });
+  });
+}
+
+bool SubscriberOracle::may_lag_too_far() const {
+  return std::any_of(parts_.begin(), parts_.end(), [&](const Part& part) {
+    const TopicRules& rules = history_.topic(part.topic).rules;
+    return rules.policy == LagPolicy::disconnect && rules.lag != LagLimits{};
   });
 }
 

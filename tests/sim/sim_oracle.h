@@ -50,6 +50,8 @@ class SubscriberOracle {
   [[nodiscard]] bool is_open() const { return is_open_; }
   // Whether nothing that was published up to now is missing.
   [[nodiscard]] bool is_at_head() const;
+  // Whether a policy may close it for its lag alone.
+  [[nodiscard]] bool may_lag_too_far() const;
   [[nodiscard]] bool is_rated() const { return rate_ > 0; }
   // Whether the engine may end the stream by itself, without a fault of anybody.
   [[nodiscard]] bool may_be_ended() const;
@@ -84,6 +86,7 @@ class SubscriberOracle {
   void check_claim(Position position);
   // Whether no key of the topic need ever be forgotten.
   [[nodiscard]] bool has_room(const History::Topic& topic) const;
+  [[nodiscard]] static bool is_of_former_life(const History::Topic& topic, const PublishedEvent& event);
   // Whether a gap told of its loss.
   [[nodiscard]] bool is_told(const Part& part, const PublishedEvent& event) const;
   [[nodiscard]] static bool has_keys(const TopicRules& rules) { return rules.keys > 0 || rules.policy == LagPolicy::conflate; }
