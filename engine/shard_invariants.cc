@@ -86,20 +86,24 @@ void Shard::check_stream(Connection& connection) {
   if (connection.is_behind) BROADSIDE_ASSERT(connection.is_blocked ? connection.is_holding : connection.is_ready);
   if (connection.own != nullptr) BROADSIDE_ASSERT(connection.own->sent <= connection.own->bytes.size());
   bool is_in_lap = false;
+  bool has_lost = false;
   for (std::uint32_t i = 0; i < connection.subscription_count; ++i) {
     Subscription& subscription = connection.subscriptions()[i];
     TopicView& view = *subscription.view;
     BROADSIDE_ASSERT(subscription.connection == &connection);
     BROADSIDE_ASSERT(connection.is_blocked == (subscription.slot == Subscription::kNoSlot));
     if (connection.is_blocked) continue;
+    Cursor cursor = subscription.cursor;
+    view.normalise(cursor);
+    if (!subscription.has_ended && view.is_lost(cursor)) has_lost = true;
     BROADSIDE_ASSERT(view.slots[subscription.slot] == &subscription);
     const auto places = static_cast<std::uint32_t>(view.slots.size());
     const std::uint32_t next = view.lap_next >= places ? 0 : view.lap_next;
     const std::uint32_t distance = (subscription.slot + places - next) % places;
     if (view.is_sweeping && distance < view.lap_left) is_in_lap = true;
   }
-  // Nobody who could be sent something is forgotten.
-  if (!connection.is_blocked && lacks_something(connection)) BROADSIDE_ASSERT(connection.is_ready || is_in_lap);
+  // Nobody is forgotten who could be sent something, or can no longer be.
+  if (!connection.is_blocked && (has_lost || lacks_something(connection))) BROADSIDE_ASSERT(connection.is_ready || is_in_lap);
   if (connection.partial_bytes == 0) return;
   BROADSIDE_ASSERT(connection.partial_subscription < connection.subscription_count);
   const Subscription& partial = connection.subscriptions()[connection.partial_subscription];

@@ -380,6 +380,7 @@ TurnStart TopicStore::begin_turn(std::uint32_t shard) {
 bool TopicStore::refresh(TopicView& view, Position published) {
   std::vector<Segment*> dropped;
   bool has_more = false;
+  Position newest;
   {
     const std::lock_guard lock(mutex_);
     const Log& log = view.topic->log;
@@ -402,11 +403,14 @@ bool TopicStore::refresh(TopicView& view, Position published) {
       view.held.push_back(HeldSegment{.segment = segment, .frames = segment->frames(), .ends_topic = segment->ends_topic});
     }
     view.is_ended = view.topic->is_ended;
-    has_more = log.newest() > published;
+    newest = log.newest();
+    has_more = newest > published;
   }
   for (Segment* segment : dropped) segment->release();
   // The head: behind the newest frame that this turn may send. What came after its begin waits for the next one.
   view.head = Cursor{.segment = view.first_sequence, .frame = 0};
+  // Where all is gone, also what nobody has been offered may be (--backlog-bytes): who lacks it has to be visited all the same.
+  if (view.held.empty()) view.head_position = std::max(view.head_position, std::min(newest, published));
   for (std::size_t i = view.held.size(); i-- > 0;) {
     const HeldSegment& at = view.held[i];
     std::uint32_t frames = at.frames;
