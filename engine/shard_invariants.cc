@@ -99,7 +99,7 @@ void Shard::check_stream(Connection& connection) {
     const std::uint32_t distance = (subscription.slot + places - next) % places;
     if (view.is_sweeping && distance < view.lap_left) is_in_lap = true;
   }
-  // Nobody who could be sent something is forgotten.
+  // Nobody is forgotten who could be sent something, or can no longer be.
   if (connection.is_waiting) BROADSIDE_ASSERT(connection.rate_steps > 0 && connection.has_reminder && !connection.is_blocked);
   const bool is_apart = connection.is_blocked || connection.is_waiting;
   if (!is_apart && lacks_something(connection)) BROADSIDE_ASSERT(connection.is_ready || is_in_lap);

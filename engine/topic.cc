@@ -25,7 +25,7 @@ void DecayingRate::add(Nanos now) {
   rate_ += static_cast<float>(1 / kDecaySeconds);
 }
 
-void TopicView::find_head() {
+void TopicView::find_head(Position newest) {
   head = Cursor{.segment = first_sequence, .frame = 0};
   for (std::size_t i = held.size(); i-- > 0;) {
     const HeldSegment& at = held[i];
@@ -37,14 +37,9 @@ void TopicView::find_head() {
       return;
     }
   }
-  // What the log has let go of may be kept, and what is kept may be newer than this turn.
-  for (std::size_t i = kept.size(); i-- > 0;) {
-    const HeldSegment& at = kept[i];
-    const std::uint32_t frames = at.segment->find_after(published, at.frames);
-    if (frames == 0) continue;
-    head_position = std::max(head_position, at.segment->entry(frames - 1).position);
-    return;
-  }
+  // All before is gone from the log: what is kept of it is to be had all the same, and who lacks it otherwise has to be visited.
+  const Position gone = held.empty() ? newest : held.front().segment->entry(0).position.before();
+  head_position = std::max(head_position, std::min(gone, published));
 }
 
 void TopicView::normalise(Cursor& cursor) const {

@@ -91,8 +91,8 @@ struct TopicView {
   TopicView* sweep_previous = nullptr;
   TopicView* sweep_next = nullptr;
 
-  // Puts `head` behind the newest frame that is not newer than `published`.
-  void find_head();
+  // Puts `head` behind the newest frame that is not newer than `published`. `newest` is the topic's.
+  void find_head(Position newest);
   // Moves a cursor at a segment's end to the begin of the next one. Unless the segment ends the topic: there it stops.
   void normalise(Cursor& cursor) const;
   // Whether frames that `cursor` has not passed are gone.

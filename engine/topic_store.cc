@@ -429,6 +429,7 @@ void TopicStore::refresh_kept(TopicView& view, const KeyTable* keys, std::vector
 bool TopicStore::refresh(TopicView& view, Position published, TornFrames* torn) {
   std::vector<Segment*> dropped;
   bool has_more = false;
+  Position newest;
   {
     const std::lock_guard lock(mutex_);
     Topic& topic = *view.topic;
@@ -458,14 +459,15 @@ bool TopicStore::refresh(TopicView& view, Position published, TornFrames* torn) 
     }
     refresh_kept(view, topic.keys.get(), dropped);
     view.is_ended = topic.is_ended;
-    has_more = log.newest() > published;
+    newest = log.newest();
+    has_more = newest > published;
   }
   for (Segment* segment : dropped) {
     if (torn != nullptr) torn->rescue(*segment);
     segment->release();
   }
   view.published = published;
-  view.find_head();
+  view.find_head(newest);
   return has_more;
 }
 

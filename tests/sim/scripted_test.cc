@@ -47,12 +47,17 @@ class ScriptedTest : public ::testing::Test, public ShardWaker, public Bystander
       run();
     }
   }
-  Position publish(std::string_view topic, std::string_view data) {
+  // The shard has no turn until something runs it.
+  Position publish_unseen(std::string_view topic, std::string_view data) {
     const BatchEntry entry{.topic = topic, .event = Event{.data = data}};
     std::vector<Published> published;
     EXPECT_TRUE(store_->publish_batch({&entry, 1}, published, nullptr));
-    run();
     return published.front().position;
+  }
+  Position publish(std::string_view topic, std::string_view data) {
+    const Position position = publish_unseen(topic, data);
+    run();
+    return position;
   }
   void end(std::string_view topic) {
     bool existed = false;
@@ -138,6 +143,21 @@ TEST_F(ScriptedTest, resets_a_lagging_stream_that_is_inside_its_own_bytes) {
   read(*socket);
   EXPECT_TRUE(socket->is_over());
   EXPECT_TRUE(socket->was_server_reset);
+}
+
+TEST_F(ScriptedTest, closes_who_lacks_what_the_backlog_dropped_though_nothing_comes_after_it) {
+  config_.defaults.history_bytes = config_.backlog_bytes = 2'000;
+  config_.defaults.history_age_ms = 50;
+  start();
+  const auto socket = subscribe("topic=t", kRoomy);
+  for (int i = 0; i < 200; ++i) publish("t", std::string(100, 'x'));
+  publish_unseen("t", "dropped");
+  clock_.advance(90 * kMillisecond);
+  store_->tick();  // All are too old, and the last segment alone is larger than the backlog may be.
+  ASSERT_GT(store_->stats().backlog_overruns, 0);
+  run();
+  EXPECT_FALSE(has(read(*socket), "dropped"));
+  EXPECT_TRUE(socket->is_over());
 }
 
 TEST_F(ScriptedTest, sends_a_late_refusal_to_a_peer_that_has_ended_its_side) {

@@ -24,6 +24,14 @@ void report_assertion(const char* expression, const char* file, int line) noexce
   if (running != nullptr) running->report(stderr);
 }
 
+std::string describe_rules(const std::string& topic, const TopicRules& rules) {
+  constexpr const char* kPolicyNames[] = {"disconnect", "skip", "conflate"};
+  return "topic " + topic + ": " + kPolicyNames[static_cast<std::size_t>(rules.policy)] + ", history " +
+         std::to_string(rules.history_events) + ", lag " + std::to_string(rules.lag.events) + "/" +
+         std::to_string(rules.lag.bytes) + "/" + std::to_string(rules.lag.age_ms) + ", keep " + std::to_string(rules.keep) +
+         ", rate " + std::to_string(rules.rate) + ", keys " + std::to_string(rules.keys) + (rules.snapshot ? ", snapshot" : "");
+}
+
 }  // namespace
 
 Simulation::Simulation(std::uint64_t seed)
@@ -54,6 +62,10 @@ Simulation::Simulation(std::uint64_t seed)
     shared_.shards.push_back(shards_.back().get());
     shards_.back()->open(std::move(io));
     shards_.back()->start({kListener, kListener + 1});
+  }
+  if (world_.trace.is_on()) {
+    for (TopicIndex topic = 0; topic < world_.history.topics_count(); ++topic)
+      world_.trace.add(describe_rules(world_.history.topic(topic).name, world_.history.topic(topic).rules));
   }
   for (std::uint32_t i = 0; i < plan.clients_count; ++i) clients_.push_back(std::make_unique<SimClient>(world_, i));
 }
