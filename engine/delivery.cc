@@ -22,19 +22,25 @@ bool has_frame_at(const TopicView& view, Cursor cursor) {
 
 }  // namespace
 
+bool has_untold_loss(const Subscription& subscription) {
+  const TopicView& view = *subscription.view;
+  const bool needs_cursor = !subscription.conflates || subscription.goes_plain;
+  if (needs_cursor && view.is_lost(subscription.cursor)) return true;
+  return subscription.conflates && subscription.passed < view.keys_floor && subscription.floor_count != view.keys_floor_count;
+}
+
 // Before which frame a conflating subscription stops to conflate.
 static Position conflates_until(const Subscription& subscription) {
   const TopicView& view = *subscription.view;
-  if (!subscription.goes_plain) return Position{UINT64_MAX};
-  const Cursor first{.segment = view.first_sequence, .frame = 0};
-  const Cursor cursor = view.is_lost(subscription.cursor) ? first : subscription.cursor;
-  return has_frame_at(view, cursor) ? view.position_at(cursor) : Position{UINT64_MAX};
+  const bool ends_at_frame = subscription.goes_plain && has_frame_at(view, subscription.cursor);
+  return ends_at_frame ? view.position_at(subscription.cursor) : Position{UINT64_MAX};
 }
 
 std::optional<Position> next_position(Subscription& subscription) {
   TopicView& view = *subscription.view;
   if (subscription.has_ended) return {};
   view.normalise(subscription.cursor);
+  if (subscription.goes_plain && view.is_lost(subscription.cursor)) return {};  // First its policy has to act.
   if (subscription.conflates) {
     if (subscription.passed < view.head_position) {
       Place place = view.find_place(subscription.passed);
@@ -42,7 +48,7 @@ std::optional<Position> next_position(Subscription& subscription) {
       const Position position = is_there ? view.part(place.part).segment->entry(place.frame).position : Position{};
       if (is_there && position < conflates_until(subscription)) return position;
       // All that is left is superseded.
-      if (!subscription.goes_plain) subscription.passed = view.head_position;
+      if (!subscription.goes_plain && !has_untold_loss(subscription)) subscription.passed = view.head_position;
     }
     if (!subscription.goes_plain) return {};
     subscription.conflates = subscription.goes_plain = 0;
@@ -71,8 +77,7 @@ bool lacks_something(Connection& connection) {
     Subscription& subscription = connection.subscriptions()[i];
     if (next_position(subscription)) return true;
     // What a visit makes of that is its policy's.
-    const bool is_plain = !subscription.has_ended && !subscription.conflates;
-    if (is_plain && subscription.view->is_lost(subscription.cursor)) return true;
+    if (!subscription.has_ended && has_untold_loss(subscription)) return true;
   }
   return false;
 }

@@ -106,6 +106,8 @@ class DeliveryBatch {
 // Brings the subscription to the next frame that its head allows; its position, if there is one. It may be superseded at any
 // moment: to ask twice may give two answers.
 std::optional<Position> next_position(Subscription& subscription);
+// Whether it lacks what is no longer to be had, and has not been told.
+[[nodiscard]] bool has_untold_loss(const Subscription& subscription);
 // Whether what has been sent so far is known to end between two events.
 [[nodiscard]] bool is_at_border(const Connection& connection);
 // Whether the connection has frames that its heads allow, or own bytes, still to be sent.

@@ -73,15 +73,15 @@ void Shard::tell_gap(Connection& connection, const Subscription& subscription, c
 // The cursor moves on, and the subscriber is told how many events it was not sent.
 void Shard::skip_ahead(Connection& connection, Subscription& subscription) {
   TopicView& view = *subscription.view;
-  const Cursor from =
-      view.is_lost(subscription.cursor) ? Cursor{.segment = view.first_sequence, .frame = 0} : subscription.cursor;
+  const bool is_lost = view.is_lost(subscription.cursor);
+  const Cursor from = is_lost ? Cursor{.segment = view.first_sequence, .frame = 0} : subscription.cursor;
   const Cursor target = skip_target(view, from, view.rules.keep);
   const std::uint32_t counted = view.events_before(target);
   const std::uint32_t lost = counted - subscription.counted;
   const Position before = subscription.passed;
   subscription.cursor = target;
   subscription.counted = counted;
-  if (lost == 0) return;
+  if (lost == 0 && !is_lost) return;  // What is lost may be broadside.end, which is nobody's event.
   subscription.passed = position_before(view, target);
   counters_.skips.add();
   counters_.events_skipped.add(lost);
@@ -104,6 +104,7 @@ bool Shard::apply_policies(Connection& connection) {
       if (subscription.view->has_reopened_behind(subscription.cursor)) {
         begin_finish(connection);
         make_ready(connection);
+        return true;  // Nothing goes behind that.
       }
     } else if (!apply_policy(connection, i)) {
       close(connection, is_at_border(connection) ? io::CloseMode::orderly : io::CloseMode::reset, CloseReason::lagging);
@@ -139,8 +140,18 @@ bool Shard::apply_policy(Connection& connection, std::uint32_t index) {
   view.normalise(subscription.cursor);
   const bool is_lost = !subscription.conflates && view.is_lost(subscription.cursor);
   follow_rules(subscription, is_lost || is_inside_frame);
+  if (subscription.goes_plain && view.is_lost(subscription.cursor)) {
+    // While it was being sent a snapshot the log has let go of what was to come behind that.
+    if (view.rules.policy == LagPolicy::disconnect) return false;
+    subscription.cursor = Cursor{.segment = view.first_sequence, .frame = 0};
+    subscription.counted = view.events_before(subscription.cursor);
+    const Gap gap{.from = to_string(subscription.passed),
+                  .to = position_before(view, subscription.cursor),
+                  .reason = GapReason::retention};
+    tell_gap(connection, subscription, gap, {});
+  }
   if (subscription.conflates) {
-    if (subscription.passed < view.keys_floor && subscription.floor_count != view.keys_floor_count) {
+    if (has_untold_loss(subscription)) {
       subscription.floor_count = view.keys_floor_count;
       tell_gap(connection, subscription,
                Gap{.from = to_string(subscription.passed), .to = view.keys_floor, .reason = GapReason::retention}, {});

@@ -204,11 +204,9 @@ Position Shard::sent_position(Connection& connection) {
       continue;
     }
     const std::optional<Position> next = next_position(subscription);
-    if (!next) {
-      const bool is_lost = !subscription.conflates && subscription.view->is_lost(subscription.cursor);
-      if (is_lost) sent = std::min(sent, subscription.passed);
-      continue;
-    }
+    // Nor may it claim what is lost, as long as no gap has said so.
+    if (has_untold_loss(subscription)) sent = std::min(sent, subscription.passed);
+    if (!next) continue;
     const bool is_inside = connection.partial_bytes > 0 && connection.torn == nullptr && connection.partial_subscription == i;
     sent = std::min(sent, is_inside ? *next : next->before());
   }

@@ -305,6 +305,7 @@ bool SubscriberOracle::is_at_head() const {
 }
 
 bool SubscriberOracle::may_lag_too_far() const {
+  if (rate_ > 0) return true;  // Logs wait for it for a second, not until it has caught up.
   return std::any_of(parts_.begin(), parts_.end(), [&](const Part& part) {
     const TopicRules& rules = history_.topic(part.topic).rules;
     return rules.policy == LagPolicy::disconnect && rules.lag != LagLimits{};

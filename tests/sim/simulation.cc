@@ -63,10 +63,6 @@ Simulation::Simulation(std::uint64_t seed)
     shards_.back()->open(std::move(io));
     shards_.back()->start({kListener, kListener + 1});
   }
-  if (world_.trace.is_on()) {
-    for (TopicIndex topic = 0; topic < world_.history.topics_count(); ++topic)
-      world_.trace.add(describe_rules(world_.history.topic(topic).name, world_.history.topic(topic).rules));
-  }
   for (std::uint32_t i = 0; i < plan.clients_count; ++i) clients_.push_back(std::make_unique<SimClient>(world_, i));
 }
 
@@ -99,6 +95,10 @@ void Simulation::add_to(SimTotals& totals) const {
 void Simulation::report(std::FILE* out) const {
   const auto seed = static_cast<unsigned long long>(world_.seed);
   world_.trace.print(out);
+  for (TopicIndex topic = 0; world_.trace.is_on() && topic < world_.history.topics_count(); ++topic) {
+    const std::string rules = describe_rules(world_.history.topic(topic).name, world_.history.topic(topic).rules);
+    std::fprintf(out, "%s\n", rules.c_str());
+  }
   std::fprintf(out, "seed %llu; replay it: BROADSIDE_SIM_TRACE=1 build/dev/tests/sim_test --seed %llu\n", seed, seed);
 }
 
@@ -218,7 +218,7 @@ void Simulation::become_quiet() {
   for (std::uint32_t tick = 0; tick < kQuietTicksMax; ++tick) {
     if (!rest()) return;
     if (has_places && !find_behind()) break;
-    if (!has_places && tick > 50) break;
+    if (!has_places && tick > 200) break;
     world_.clock.advance(kTick);
   }
   if (const auto behind = find_behind(); has_places && behind)
