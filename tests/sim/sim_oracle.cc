@@ -165,7 +165,8 @@ void SubscriberOracle::check_gap(const GapReport& gap, const Part& part) {
     fail("an unknown reason of a gap: " + gap.reason);
   }
   std::size_t first = part.next;  // That is missing without an excuse.
-  while (first < topic.events.size() && is_excused(part, topic.events[first], Position{UINT64_MAX})) ++first;
+  const Position behind = gap.from.value_or(Position{}).after();
+  while (first < topic.events.size() && is_excused(part, topic.events[first], behind)) ++first;
   const Position missing = first < topic.events.size() ? topic.events[first].position : Position{UINT64_MAX};
   if (gap.from && gap.reason != "unknown-id" && missing <= *gap.from) fail("lost before a gap", missing);
   if (!gap.lost) return;
