@@ -17,6 +17,9 @@ std::uint64_t ended_cost(std::string_view name) {
   return sizeof(Topic) + sizeof(std::pair<Position, std::string>) + 2 * name.size();
 }
 
+// What a log keeps beyond its history for subscribers that are blocked only just now: thousands of stalled ones are that as well
+// for half a second, and memory must not follow them.
+constexpr std::uint64_t kHeldBytesMax = 8 * kMiB;
 constexpr std::size_t kTickSegmentsMax = 4096;  // The same for a tick.
 
 }  // namespace
@@ -77,11 +80,13 @@ Position TopicStore::next_position() {
   return last_;
 }
 
-bool TopicStore::is_passed(const Topic& topic, Position position) const {
+bool TopicStore::is_passed(const Topic& topic, Position position, bool with_blocked) const {
   if (topic.view_count == 0) return true;
   for (std::uint32_t shard = 0; shard < shard_count_; ++shard) {
     const TopicView* view = topic.views[shard];
-    if (view != nullptr && view->lap_position.load(std::memory_order_relaxed) < position.packed) return false;
+    if (view == nullptr) continue;
+    const std::atomic<std::uint64_t>& passed = with_blocked ? view->lap_position : view->unblocked_position;
+    if (passed.load(std::memory_order_relaxed) < position.packed) return false;
   }
   return true;
 }
@@ -122,7 +127,8 @@ void TopicStore::release_passed(Topic* topic, bool with_last) {
     Segment* segment = log.first_segment();
     // The last segment has room for what comes next: freeing it for every event of a topic without history would be dear.
     if (segment == log.last_segment() && !with_last) return;
-    if (!is_passed(*topic, segment->last_position())) {
+    const bool may_wait_for_blocked = log.frame_bytes() <= rules_of(*topic).history_bytes + kHeldBytesMax;
+    if (!is_passed(*topic, segment->last_position(), may_wait_for_blocked)) {
       if (log.frame_bytes() <= backlog_limit_.load(std::memory_order_relaxed)) {
         if (!topic->is_overdue) overdue_.push_back(topic);
         topic->is_overdue = true;

@@ -112,7 +112,7 @@ StreamRequest SimClient::draw_request() {
     draw_start(request);
   }
   if (kDrawsPolicies && dice.one_in(4)) request.snapshot = dice.one_in(2);
-  if (world_.plan.has_rates && dice.one_in(8)) request.rate = static_cast<double>(dice.scaled(1, 50));
+  if (world_.plan.has_rates && dice.one_in(8)) request.rate = static_cast<double>(dice.scaled(4, 50));
   if (world_.is_healed) return request;
   if (dice.one_in(8)) request.limit = dice.scaled(1, 32);
   request.follows = !dice.one_in(8);

@@ -20,7 +20,7 @@ void draw_policy(Dice& dice, TopicRules& rules) {
   if (dice.one_in(4)) rules.lag.bytes = dice.scaled(100, 100'000);
   if (dice.one_in(4)) rules.lag.age_ms = dice.scaled(100, 5'000);
   if (rules.policy == LagPolicy::skip) rules.keep = dice.one_in(2) ? dice.scaled(1, 50) : 0;
-  if (dice.one_in(4)) rules.rate = static_cast<double>(dice.scaled(1, 20));
+  if (dice.one_in(4)) rules.rate = static_cast<double>(dice.scaled(4, 50));
   if (rules.policy == LagPolicy::conflate || dice.one_in(4))
     rules.keys = static_cast<std::uint32_t>(dice.one_in(4) ? dice.scaled(1, 8) : 100'000);
   rules.snapshot = rules.keys > 0 && dice.one_in(2);

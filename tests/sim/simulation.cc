@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::uint32_t kRestTurnsMax = 100'000;  // Of all shards, without time passing: more is a loop that never sleeps.
 constexpr std::uint32_t kQuietTicksMax = 1'200;   // Two minutes: longer than any timeout that may have to pass.
+constexpr std::uint32_t kRatedTicksMax = 12'000;  // Little a visit and few visits take longer.
 // TODO(#4): zero. A batch may take more than was reckoned for it before: as its frames turn out shorter than they might have
 // been, they lie in other segments, and those may be larger. Two of the largest at most.
 constexpr std::uint64_t kBatchExcessBytes = 128 * kKiB;
@@ -215,7 +216,8 @@ std::optional<std::size_t> Simulation::find_behind() const {
 void Simulation::become_quiet() {
   // Where there are fewer places than clients, some are turned away for good.
   const bool has_places = world_.plan.subscribers_max >= world_.plan.clients_count;
-  for (std::uint32_t tick = 0; tick < kQuietTicksMax; ++tick) {
+  const std::uint32_t ticks_max = world_.plan.has_rates ? kRatedTicksMax : kQuietTicksMax;
+  for (std::uint32_t tick = 0; tick < ticks_max; ++tick) {
     if (!rest()) return;
     if (has_places && !find_behind()) break;
     if (!has_places && tick > 200) break;
