@@ -86,12 +86,7 @@ void Shard::finish_mark(TopicView& view, Nanos now) {
   view.is_offer_open = offered < view.mark_position;
   record_offered(view, offered, now);
   // Rated subscribers that wait for their next visit are in no lap.
-  if (view.trail != nullptr) {
-    const Position waited_for = view.trail->passed(wheel_.now());
-    passed = std::min(passed, waited_for);
-    offered = std::min(offered, waited_for);
-  }
-  view.unblocked_position.store(offered.packed, std::memory_order_relaxed);
+  if (view.trail != nullptr) passed = std::min(passed, view.trail->passed(wheel_.now()));
   view.lap_position.store(passed.packed, std::memory_order_relaxed);
   if (view.head_position > view.mark_position) start_mark(view);
 }
@@ -223,7 +218,8 @@ void Shard::unblock(Connection& connection) {
   for (std::uint32_t i = 0; i < connection.subscription_count; ++i) {
     TopicView& view = *connection.subscriptions()[i].view;
     ensure_current(view);
-    view.lower_laps(passed_by(connection, view, view.head_position));
+    const Position lap{view.lap_position.load(std::memory_order_relaxed)};
+    view.lap_position.store(passed_by(connection, view, lap).packed, std::memory_order_relaxed);
   }
 }
 

@@ -25,12 +25,6 @@ void DecayingRate::add(Nanos now) {
   rate_ += static_cast<float>(1 / kDecaySeconds);
 }
 
-void TopicView::lower_laps(Position position) {
-  for (std::atomic<std::uint64_t>* lap : {&lap_position, &unblocked_position}) {
-    if (position.packed < lap->load(std::memory_order_relaxed)) lap->store(position.packed, std::memory_order_relaxed);
-  }
-}
-
 void TopicView::find_head(Position newest) {
   head = Cursor{.segment = first_sequence, .frame = 0};
   for (std::size_t i = held.size(); i-- > 0;) {

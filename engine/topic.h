@@ -47,10 +47,8 @@ struct TopicView {
   bool is_dirty = false;
   TopicView* next_dirty = nullptr;
   TopicView* next_taken = nullptr;  // In the list that begin_turn() hands to the shard.
-  // Written by the shard, read by publishers: every subscriber that is unblocked, or blocked only just now, has been offered
-  // everything up to here.
+  // Written by the shard, read by publishers: every unblocked subscriber has been offered everything up to here.
   std::atomic<std::uint64_t> lap_position{0};
-  std::atomic<std::uint64_t> unblocked_position{0};  // The same, but for those that are blocked only just now.
   std::atomic<std::uint32_t> subscribers{0};
 
   // The rest is the shard's alone. What it may read: `held` is [first_sequence, first_sequence + held.size()).
@@ -93,8 +91,6 @@ struct TopicView {
   TopicView* sweep_previous = nullptr;
   TopicView* sweep_next = nullptr;
 
-  // Logs wait for what comes behind `position`, at least.
-  void lower_laps(Position position);
   // Puts `head` behind the newest frame that is not newer than `published`. `newest` is the topic's.
   void find_head(Position newest);
   // Moves a cursor at a segment's end to the begin of the next one. Unless the segment ends the topic: there it stops.

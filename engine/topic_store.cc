@@ -17,9 +17,6 @@ std::uint64_t ended_cost(std::string_view name) {
   return sizeof(Topic) + sizeof(std::pair<Position, std::string>) + 2 * name.size();
 }
 
-// What a log keeps beyond its history for subscribers that are blocked only just now: thousands of stalled ones are that as well
-// for half a second, and memory must not follow them.
-constexpr std::uint64_t kHeldBytesMax = 8 * kMiB;
 constexpr std::size_t kTickSegmentsMax = 4096;  // The same for a tick.
 
 }  // namespace
@@ -80,13 +77,11 @@ Position TopicStore::next_position() {
   return last_;
 }
 
-bool TopicStore::is_passed(const Topic& topic, Position position, bool with_blocked) const {
+bool TopicStore::is_passed(const Topic& topic, Position position) const {
   if (topic.view_count == 0) return true;
   for (std::uint32_t shard = 0; shard < shard_count_; ++shard) {
     const TopicView* view = topic.views[shard];
-    if (view == nullptr) continue;
-    const std::atomic<std::uint64_t>& passed = with_blocked ? view->lap_position : view->unblocked_position;
-    if (passed.load(std::memory_order_relaxed) < position.packed) return false;
+    if (view != nullptr && view->lap_position.load(std::memory_order_relaxed) < position.packed) return false;
   }
   return true;
 }
@@ -127,8 +122,7 @@ void TopicStore::release_passed(Topic* topic, bool with_last) {
     Segment* segment = log.first_segment();
     // The last segment has room for what comes next: freeing it for every event of a topic without history would be dear.
     if (segment == log.last_segment() && !with_last) return;
-    const bool may_wait_for_blocked = log.frame_bytes() <= rules_of(*topic).history_bytes + kHeldBytesMax;
-    if (!is_passed(*topic, segment->last_position(), may_wait_for_blocked)) {
+    if (!is_passed(*topic, segment->last_position())) {
       if (log.frame_bytes() <= backlog_limit_.load(std::memory_order_relaxed)) {
         if (!topic->is_overdue) overdue_.push_back(topic);
         topic->is_overdue = true;

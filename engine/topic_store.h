@@ -164,8 +164,7 @@ class TopicStore {
   void release_passed(Topic* topic, bool with_last);
   void drop_first(Topic* topic);
   [[nodiscard]] static std::uint64_t subscribers_of(const Topic& topic, std::uint32_t shard_count);
-  // Whether all sweeps have passed the position; `with_blocked`: for those that are blocked only just now as well.
-  [[nodiscard]] bool is_passed(const Topic& topic, Position position, bool with_blocked = true) const;
+  [[nodiscard]] bool is_passed(const Topic& topic, Position position) const;
   void mark_dirty(Topic* topic);
   void wake(const WakeSet& shards);
   WakeSet take_wakes();

@@ -17,7 +17,6 @@ TopicView* TopicStore::view_of(Topic* topic, std::uint32_t shard) {
   view->first_sequence = topic->log.first_sequence();
   view->dropped_frames = topic->log.taken_frames();
   view->lap_position.store(last_.packed, std::memory_order_relaxed);
-  view->unblocked_position.store(last_.packed, std::memory_order_relaxed);
   view->written = view->offered = topic->log.head();  // What is replayed from before has no latency.
   return view;
 }
@@ -224,7 +223,11 @@ StartPlan TopicStore::subscribe(std::uint32_t shard, std::span<const std::string
     // What gap there may be in the keys up to now is told, or nothing is missing that was asked for.
     if (place.conflates) place.floor_count = topic->keys->floor_count();
     // What it has yet to be sent must not be freed before: the shard raises this again when it has been offered all.
-    if (Position unsent; has_unsent(*topic, place, unsent)) view->lower_laps(unsent.before());
+    if (Position unsent; has_unsent(*topic, place, unsent)) {
+      const std::uint64_t before = unsent.before().packed;
+      if (before < view->lap_position.load(std::memory_order_relaxed))
+        view->lap_position.store(before, std::memory_order_relaxed);
+    }
     plan.views.push_back(view);
   }
   return plan;

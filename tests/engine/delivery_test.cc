@@ -355,7 +355,6 @@ TEST_F(DeliveryTest, goes_on_over_segments_that_are_dropped_behind_it) {
     expected += frame(publish("t", data).position, data);
     bytes += visit_all(connection);
     plan.views[0]->lap_position.store(store().published().packed);
-    plan.views[0]->unblocked_position.store(store().published().packed);
     store().tick();
   }
   EXPECT_EQ(bytes, expected);

@@ -223,7 +223,6 @@ TEST_F(TopicStoreTest, lets_go_of_segments_that_the_log_has_dropped) {
     const std::size_t held_before = view.held.size();
     EXPECT_GT(held_before, 1U);
     view.lap_position.store(view.head_position.packed);
-    view.unblocked_position.store(view.head_position.packed);
     store().tick();
     store().refresh(view, store().published());
     EXPECT_LE(view.held.size(), 2U);
@@ -243,7 +242,6 @@ TEST_F(TopicStoreTest, keeps_what_a_sweep_has_not_passed) {
   EXPECT_EQ(read(plan), expected);
   EXPECT_EQ(read_from({"t"}, last(100)), "");  // No replay, but delivery.
   plan.views[0]->lap_position.store(store().published().packed);
-  plan.views[0]->unblocked_position.store(store().published().packed);
   store().tick();
   store().refresh(*plan.views[0], store().published());
   Cursor cursor = plan.places[0].cursor;
@@ -389,7 +387,6 @@ TEST_F(TopicStoreTest, refuses_when_all_memory_holds_what_has_not_been_sent) {
   // Nothing that is still to be sent was thrown out.
   EXPECT_TRUE(read(plan) == expected);
   plan.views[0]->lap_position.store(store().published().packed);
-  plan.views[0]->unblocked_position.store(store().published().packed);
   EXPECT_TRUE(try_publish("other", data));
 }
 
@@ -541,7 +538,6 @@ TEST_F(TopicStoreTest, stands_publishers_and_readers_at_once) {
               ++cursors[i].frame;
             }
             view.lap_position.store(view.head_position.packed);
-            view.unblocked_position.store(view.head_position.packed);
           }
           newest = greatest;
         }
