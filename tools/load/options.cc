@@ -23,6 +23,7 @@ const char* const kReportGroup = "Report and bounds";
 const char* const kClientGroup = "The client itself";
 
 constexpr std::uint32_t kStreamsMax = 4'000'000;
+constexpr std::uint64_t kConflatedMax = 64 << 20;
 constexpr std::uint32_t kTopicsMax = 0xffffff;  // Six digits of the payload.
 // Of one thread's descriptors: its epoll set, what the process has open, and some for luck.
 constexpr std::uint64_t kDescriptorsKept = 200;
@@ -122,6 +123,7 @@ void add_stream_options(CLI::App& command, LoadOptions& options) {
   number(command, kStreamsGroup, "--topics", options.topics, "Topics; stream i is on topic i modulo this");
   text(command, kStreamsGroup, "--topic-prefix", options.topic_prefix, "NAME", "Topics are named NAME0, NAME1, ...");
   number(command, kStreamsGroup, "--ramp", options.ramp, "Streams opened a second; 0 = as fast as it goes");
+  number(command, kStreamsGroup, "--rate", options.rate, "Visits a second that each stream asks a Broadside server for; 0 = any");
   command.add_flag("--resume", options.resumes, "Streams that come back send Last-Event-ID, and must miss nothing")
       ->group(kStreamsGroup);
 }
@@ -132,6 +134,8 @@ void add_publish_options(CLI::App& command, LoadOptions& options) {
   number(command, kPublishGroup, "--burst", options.burst, "Events that are due at the same moment; the rate stays");
   size(command, kPublishGroup, "--size", options.event_bytes, "Data of an event, at least " + std::to_string(kPayloadBytesMin));
   number(command, kPublishGroup, "--keys", options.keys, "Event i has key i modulo this (`key=` in the query); 0 = none");
+  command.add_flag("--conflated", options.is_conflated, "With --keys: lost is a key whose newest event does not come, no other")
+      ->group(kPublishGroup);
   number(command, kPublishGroup, "--pipeline", options.pipeline, "Publishes under way at once, on one connection, in order");
   duration(command, kPublishGroup, "--warm-up", options.warm_up, "Events of this time before are checked, not measured");
   duration(command, kPublishGroup, "--duration", options.duration, "How long to measure");
@@ -213,7 +217,10 @@ void add_load_options(CLI::App& command, LoadOptions& options) {
 std::string check_load_options(LoadOptions& options) {
   while (options.server.ends_with('/')) options.server.pop_back();
   const bool is_foreign = !options.subscribe_url.empty();
-  if (!is_foreign) options.subscribe_url = options.server + "/events/{topic}";
+  if (!is_foreign) {
+    options.subscribe_url = options.server + "/events/{topic}";
+    if (options.rate > 0) options.subscribe_url += "?rate=" + std::to_string(options.rate);
+  }
   if (options.publish_url.empty() && is_foreign && options.publish_rate > 0) {
     return "--subscribe-url without --publish-url: say where to publish, or --publish-rate 0 to listen only";
   }
@@ -225,6 +232,10 @@ std::string check_load_options(LoadOptions& options) {
   if (std::string wrong = parse_endpoint(options.publish_url, options.publish); !wrong.empty()) return wrong;
   if (options.streams == 0 || options.streams > kStreamsMax) return "--streams is 1 to " + std::to_string(kStreamsMax);
   if (options.topics == 0 || options.topics > kTopicsMax) return "--topics is 1 to " + std::to_string(kTopicsMax);
+  if (options.is_conflated && options.keys == 0) return "--conflated: say how many keys there are (--keys)";
+  if (options.is_conflated && std::uint64_t{options.streams} * options.keys_of_topic() > kConflatedMax) {
+    return "--conflated: --streams times --keys is " + std::to_string(kConflatedMax) + " at most, four bytes of memory each";
+  }
   if (options.handicapped() > options.streams) return "--slow, --stalled and --half-open together are more than --streams";
   if (options.event_bytes < kPayloadBytesMin) {
     return "--size is " + std::to_string(kPayloadBytesMin) + " at least: topic, sequence and time have to fit";
