@@ -101,7 +101,7 @@ def settle(options):
     while time.monotonic() < deadline:
         before = sum(measure.kernel_memory("self").values())
         time.sleep(1)
-        if measure.tcp_sockets("tw") < 200 and abs(sum(measure.kernel_memory("self").values()) - before) < 128 << 10:
+        if measure.resting_sockets() < 200 and abs(sum(measure.kernel_memory("self").values()) - before) < 128 << 10:
             return
 
 

@@ -9,6 +9,7 @@ import pathlib
 import platform
 import re
 import resource
+import shutil
 import signal
 import statistics
 import subprocess
@@ -140,6 +141,47 @@ def memory_bytes(pid):
     return tuple(int(each.group(1)) * 1024 for each in found)
 
 
+class MemoryWatch:
+    """RSS of a process, taken five times a second as long as somebody looks. One that grows beyond the bound is given up."""
+
+    INTERVAL = 0.2  # Seconds.
+
+    def __init__(self, bytes_max):
+        self.bytes_max = bytes_max
+        self.pid = None
+        self.samples = []  # Seconds since follow(), bytes.
+
+    def follow(self, pid):
+        self.pid = pid
+        self.begin = time.monotonic()
+        self.look()
+
+    def look(self):
+        seconds = time.monotonic() - self.begin
+        if self.samples and seconds < self.samples[-1][0] + self.INTERVAL:
+            return
+        try:
+            pages = int(pathlib.Path(f"/proc/{self.pid}/statm").read_text().split()[1])
+        except FileNotFoundError:
+            raise Failed(f"ended after {seconds:.1f} s") from None
+        resident = pages * resource.getpagesize()
+        self.samples.append((seconds, resident))
+        if resident > self.bytes_max:
+            raise Failed(f"stopped when it had grown beyond {self.bytes_max >> 20} MiB, after {seconds:.1f} s")
+
+    def look_for(self, seconds):
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            self.look()
+            time.sleep(self.INTERVAL / 4)
+
+    def newest(self):
+        return self.samples[-1][1]
+
+    def peak(self):
+        return max(resident for _, resident in self.samples)
+
+
 # The kernel's caches that idle connections take from. Those of file systems and processes move by themselves, and what is in
 # flight (skbuff) is not theirs: nothing is.
 CONNECTION_CACHES = re.compile(r"TCP|TCPv6|sock_inode_cache|filp|dentry|eventpoll_\w+|request_sock_TCP|io_kiocb|lsm_\w+|kmalloc-.*|:.*")
@@ -164,10 +206,16 @@ def kernel_memory(pid):
     return parts
 
 
-def tcp_sockets(state="inuse"):
-    """TCP sockets of the machine, both ends counted; state "tw": those in TIME_WAIT."""
-    found = re.search(rf"^TCP:.* {state} (\d+)", pathlib.Path("/proc/net/sockstat").read_text(), re.MULTILINE)
-    return int(found.group(1))
+def resting_sockets():
+    """TCP sockets of the machine in TIME_WAIT."""
+    return int(re.search(r"^TCP:.* tw (\d+)", pathlib.Path("/proc/net/sockstat").read_text(), re.MULTILINE).group(1))
+
+
+def established(address):
+    """Connections to HOST:PORT on this machine that are open at the server's end."""
+    port = int(address.rpartition(":")[2])
+    lines = pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]
+    return sum(1 for _, local, _, state, *_ in map(str.split, lines) if state == "01" and int(local.split(":")[1], 16) == port)
 
 
 def wait_until(holds, timeout, what):
@@ -213,6 +261,22 @@ def columns(rows, left=1):
         return "  ".join(cell.ljust(width) if index < left else cell.rjust(width)
                          for index, (cell, width) in enumerate(zip(row, widths))).rstrip()
     return [line(row) for row in rows]
+
+
+def plot_lines(path, texts, lines):
+    """A line a name, of points (x, y), as SVG by gnuplot. The texts: title, xlabel, ylabel; y is logarithmic."""
+    if not shutil.which("gnuplot"):
+        print("no plot: not installed: gnuplot", file=sys.stderr)
+        return
+    script = [f"set terminal svg size 900,600 background rgb 'white'; set output '{path}'; set grid; set key outside",
+              *(f"set {name} '{text}'" for name, text in texts.items()), "set logscale y; set xrange [0:*]",
+              "plot " + ", ".join(f"'-' using 1:2 with linespoints lw 2 pt 7 ps 0.3 title '{name}'" for name in lines)]
+    for points in lines.values():
+        script += [*(f"{x:.3f} {y:.4f}" for x, y in points), "e"]
+    drawn = subprocess.run(["gnuplot"], input="\n".join(script) + "\n", text=True, capture_output=True)
+    if drawn.returncode != 0:
+        raise Failed(f"gnuplot: {drawn.stderr.strip()}")
+    print(f"written to {path}", file=sys.stderr)
 
 
 def write_results(options, lines, results):

@@ -193,7 +193,8 @@ void LoadRun::look(const char* what) {
                 .open = counts.open,
                 .events = static_cast<std::uint64_t>(static_cast<double>(counts.events - second_events_) * 1e9 /
                                                      static_cast<double>(now - second_began_)),
-                .lost = counts.faults.lost};
+                .lost = counts.faults.lost,
+                .superseded = counts.superseded};
   if (second_latencies_.count() > 0) {
     second.p50_ms = static_cast<double>(second_latencies_.percentile(50)) / 1e3;
     second.p99_ms = static_cast<double>(second_latencies_.percentile(99)) / 1e3;
@@ -357,12 +358,16 @@ constexpr const char* kFooter =
     "Latency is counted from when an event was due, not from when it could be sent. Each event carries topic, sequence and time, "
     "so\n"
     "that every delivery that is lost, doubled, reordered or cut short is counted, across reconnects as well (--resume).\n"
+    "With --conflated an event that a newer one of its key stands in for is superseded; lost is a key of a stream whose newest "
+    "event\n"
+    "has not come when --grace is over, slow readers included.\n"
     "Ends with 0 when all is as it should be, 1 when something was lost, refused or above a bound, 2 when it could not begin.\n"
     "Every flag has an environment variable (shown as Env), which begins with BROADSIDE_LOAD_; the flag wins.\n\n"
     "Examples:\n"
     "  broadside load --streams 10000 --publish-rate 100 --duration 30s\n"
     "  broadside load --streams 200000 --publish-rate 1 --server-pid $(pgrep -f 'broadside serve') --json result.json\n"
     "  broadside load --streams 5000 --churn 500 --resume --max-p99 100ms --plot latency.svg\n"
+    "  broadside load --streams 100 --slow 100 --slow-rate 10KiB --conflated --keys 1000 --publish-rate 1000 --grace 60s\n"
     "  broadside load --subscribe-url 'http://127.0.0.1:8081/sub/{topic}' --publish-url 'http://127.0.0.1:8081/pub/{topic}'\n"
     "  broadside load --subscribe-url 'http://127.0.0.1:3000/sse' --publish-url 'http://127.0.0.1:3000/send' \\\n"
     "    --publish-type application/json --publish-body '{\"message\":\"{data}\"}'";

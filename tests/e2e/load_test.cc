@@ -88,6 +88,20 @@ TEST_P(Load, keys_and_sizes_reach_the_server) {
   for (const std::string& data : stream.published_data()) EXPECT_EQ(data.size(), 1000U);
 }
 
+TEST_P(Load, conflation_loses_no_key_and_what_it_passes_over_is_counted) {
+  start({"--policy", "conflate", "--send-buffer", "16KiB"});
+  const ProgramResult result =
+      load({"--streams", "6", "--slow", "3", "--slow-rate", "50KiB", "--conflated", "--keys", "40", "--size", "1KiB",
+            "--publish-rate", "1000", "--warm-up", "0s", "--duration", "1s", "--grace", "30s"});
+  ASSERT_EQ(result.exit_code, 0) << result.stderr_text;
+  expect_count(result, "/lost", 0);
+  expect_count(result, "/streams/trouble_open", 3);
+  expect_count(result, "/received/expected", 1000 * 6);
+  EXPECT_GT(json_int(result.stdout_text, "/received/superseded").value_or(0), 1000) << result.stdout_text;
+  // Those of slow readers count as well.
+  EXPECT_EQ(json_int(result.stdout_text, "/latency_ms/count"), json_int(result.stdout_text, "/received/events"));
+}
+
 TEST_P(Load, a_bound_that_is_missed_is_said_and_fails) {
   start();
   // Nothing is read for a tenth of a second after each event, so no latency can be below.
@@ -289,6 +303,26 @@ TEST(LoadOfOthers, loss_doubles_order_and_cuts_are_told_apart) {
   expect_count(result, "/torn", 10);
   expect_count(result, "/received/events", 28 * 10);
   EXPECT_NE(result.stderr_text.find("30 deliveries were lost"), std::string::npos) << result.stderr_text;
+}
+
+TEST(LoadOfOthers, of_conflated_keys_the_newest_must_come) {
+  // Six events of each of five keys: most of the middle is passed over, and the very last one never comes.
+  const auto plan = [](int number) -> std::vector<int> {
+    if (number == 3) return {3, 3};
+    if (number == 8) return {8, 7};
+    if (number == 9) return {-9};
+    if (number == 7 || (number >= 10 && number <= 25) || number == 30) return {};
+    return {number};
+  };
+  const ProgramResult result = load_faulty(plan, false, "2s", {"--conflated", "--keys", "5"});
+  EXPECT_EQ(result.exit_code, 1);
+  expect_count(result, "/lost", 10);
+  expect_count(result, "/received/superseded", 16 * 10);
+  expect_count(result, "/received/expected", 30 * 10);
+  expect_count(result, "/doubled", 10);
+  expect_count(result, "/reordered", 10);
+  expect_count(result, "/torn", 10);
+  EXPECT_NE(result.stderr_text.find("of 10 keys"), std::string::npos) << result.stderr_text;
 }
 
 TEST(LoadOfOthers, loss_within_the_bound_passes) {

@@ -1,3 +1,4 @@
+// Frames that outlive their segments: held, copied out once, given up beyond the budget.
 #include "engine/torn_frames.h"
 
 #include <gtest/gtest.h>

@@ -15,6 +15,7 @@ namespace broadside::tools::load {
 namespace {
 
 constexpr std::uint32_t kStreamsMax = 4'000'000;
+constexpr std::uint64_t kConflatedMax = 64 << 20;
 constexpr std::uint32_t kTopicsMax = 0xffffff;  // Six digits of the payload.
 // Of one thread's descriptors: its epoll set, what the process has open, and some for luck.
 constexpr std::uint64_t kDescriptorsKept = 200;
@@ -95,6 +96,7 @@ void add_stream_options(OptionTable& table, LoadOptions& options) {
   table.number("topics", options.topics, "Topics; stream i is on topic i modulo this");
   table.text("topic_prefix", options.topic_prefix, "NAME", "Topics are named NAME0, NAME1, ...");
   table.number("ramp", options.ramp, "Streams opened a second; 0 = as fast as it goes");
+  table.number("rate", options.rate, "Visits a second that each stream asks a Broadside server for; 0 = any");
   table.flag("resume", options.resumes, "Streams that come back send Last-Event-ID, and must miss nothing");
 }
 
@@ -104,6 +106,7 @@ void add_publish_options(OptionTable& table, LoadOptions& options) {
   table.number("burst", options.burst, "Events that are due at the same moment; the rate stays");
   table.size("size", options.event_bytes, "Data of an event, at least " + std::to_string(kPayloadBytesMin));
   table.number("keys", options.keys, "Event i has key i modulo this (`key=` in the query); 0 = none");
+  table.flag("conflated", options.is_conflated, "With --keys: lost is a key whose newest event does not come, no other");
   table.number("pipeline", options.pipeline, "Publishes under way at once, on one connection, in order");
   table.duration("warm_up", options.warm_up, "Events of this time before are checked, not measured");
   table.duration("duration", options.duration, "How long to measure");
@@ -186,7 +189,10 @@ void add_load_options(CLI::App& command, LoadOptions& options) {
 std::string check_load_options(LoadOptions& options) {
   while (options.server.ends_with('/')) options.server.pop_back();
   const bool is_foreign = !options.subscribe_url.empty();
-  if (!is_foreign) options.subscribe_url = options.server + "/events/{topic}";
+  if (!is_foreign) {
+    options.subscribe_url = options.server + "/events/{topic}";
+    if (options.rate > 0) options.subscribe_url += "?rate=" + std::to_string(options.rate);
+  }
   if (options.publish_url.empty() && is_foreign && options.publish_rate > 0) {
     return "--subscribe-url without --publish-url: say where to publish, or --publish-rate 0 to listen only";
   }
@@ -198,6 +204,10 @@ std::string check_load_options(LoadOptions& options) {
   if (std::string wrong = parse_endpoint(options.publish_url, options.publish); !wrong.empty()) return wrong;
   if (options.streams == 0 || options.streams > kStreamsMax) return "--streams is 1 to " + std::to_string(kStreamsMax);
   if (options.topics == 0 || options.topics > kTopicsMax) return "--topics is 1 to " + std::to_string(kTopicsMax);
+  if (options.is_conflated && options.keys == 0) return "--conflated: say how many keys there are (--keys)";
+  if (options.is_conflated && std::uint64_t{options.streams} * options.keys_of_topic() > kConflatedMax) {
+    return "--conflated: --streams times --keys is " + std::to_string(kConflatedMax) + " at most, four bytes of memory each";
+  }
   if (options.handicapped() > options.streams) return "--slow, --stalled and --half-open together are more than --streams";
   if (options.event_bytes < kPayloadBytesMin) {
     return "--size is " + std::to_string(kPayloadBytesMin) + " at least: topic, sequence and time have to fit";

@@ -3,6 +3,7 @@
 
 #include <CLI/App.hpp>
 #include <cstdint>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -36,8 +37,10 @@ struct LoadOptions {
   std::uint32_t topics = 1;
   std::string topic_prefix = "load-";
   double ramp = 0;  // Streams opened a second; 0 = as fast as it goes.
+  double rate = 0;  // `rate=` of each stream; 0 = without.
   std::uint32_t keys = 0;
-  double publish_rate = 10;  // Events a second over all topics; 0 = listens only.
+  bool is_conflated = false;  // Who is behind must have the newest event of each key, not all of them.
+  double publish_rate = 10;   // Events a second over all topics; 0 = listens only.
   std::uint32_t burst = 1;
   std::uint64_t event_bytes = 256;
   std::uint32_t pipeline = 16;
@@ -65,6 +68,8 @@ struct LoadOptions {
   bool is_quiet = false;
 
   [[nodiscard]] std::string topic_name(std::uint32_t number) const { return topic_prefix + std::to_string(number); }
+  // How many keys each topic has, which take turns there as well.
+  [[nodiscard]] std::uint32_t keys_of_topic() const { return keys / std::gcd(keys, topics); }
   // Streams that take no part in what everybody must receive.
   [[nodiscard]] std::uint32_t handicapped() const { return slow + stalled + half_open; }
 };

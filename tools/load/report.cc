@@ -26,6 +26,15 @@ double milliseconds(std::uint64_t microseconds) { return static_cast<double>(mic
 double seconds_of(Nanos nanos) { return static_cast<double>(nanos) / 1e9; }
 double rate(std::uint64_t count, Nanos time) { return time > 0 ? static_cast<double>(count) / seconds_of(time) : 0; }
 
+double percent_of(std::uint64_t part, std::uint64_t whole) {
+  return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole) * 100;
+}
+
+// What the streams would have been sent, had nothing been lost or superseded.
+std::uint64_t expected(const Counts& counts) {
+  return counts.events - counts.faults.doubled + counts.faults.lost + counts.superseded;
+}
+
 std::string percent_name(double percent) { return format(percent == static_cast<int>(percent) ? "p%.0f" : "p%.4g", percent); }
 
 double cpu_us_per_open(const Report& report) {
@@ -134,7 +143,8 @@ void add_server(Json& json, const Report& report) {
 std::vector<std::string> Report::failures() const {
   std::vector<std::string> found;
   if (counts.faults.lost > options->max_loss)
-    found.push_back(format("%llu deliveries were lost", static_cast<unsigned long long>(counts.faults.lost)));
+    found.push_back(format(options->is_conflated ? "of %llu keys the newest event was lost" : "%llu deliveries were lost",
+                           static_cast<unsigned long long>(counts.faults.lost)));
   if (counts.faults.doubled > 0) found.emplace_back("events came twice");
   if (counts.faults.reordered > 0) found.emplace_back("events came out of order");
   if (counts.torn > 0) found.emplace_back("events came cut short");
@@ -156,11 +166,13 @@ std::vector<std::string> Report::failures() const {
 }
 
 std::string second_line(const Second& second, const Faults& faults) {
-  return format(
-      "%6.1f s  open %-7llu %9llu events/s  p50 %8.2f  p99 %8.2f  max %8.2f ms  lost %llu  doubled %llu  reordered %llu",
-      second.at, static_cast<unsigned long long>(second.open), static_cast<unsigned long long>(second.events), second.p50_ms,
-      second.p99_ms, second.max_ms, static_cast<unsigned long long>(faults.lost), static_cast<unsigned long long>(faults.doubled),
-      static_cast<unsigned long long>(faults.reordered));
+  std::string line =
+      format("%6.1f s  open %-7llu %9llu events/s  p50 %8.2f  p99 %8.2f  max %8.2f ms  lost %llu  doubled %llu  reordered %llu",
+             second.at, static_cast<unsigned long long>(second.open), static_cast<unsigned long long>(second.events),
+             second.p50_ms, second.p99_ms, second.max_ms, static_cast<unsigned long long>(faults.lost),
+             static_cast<unsigned long long>(faults.doubled), static_cast<unsigned long long>(faults.reordered));
+  if (second.superseded > 0) line += format("  superseded %llu", static_cast<unsigned long long>(second.superseded));
+  return line;
 }
 
 std::string report_table(const Report& report) {
@@ -187,6 +199,10 @@ std::string report_table(const Report& report) {
                   rate(counts.events, report.measured + report.drain), rate(counts.bytes, report.measured + report.drain) / 1e6,
                   seconds_of(report.drain) * 1e3);
   table += "latency      " + percentiles_line(report.latencies) + " (from due to received)\n";
+  if (report.options->is_conflated) {
+    table += format("conflated    %llu events superseded, %.1f %% of %llu; %llu keys lost\n", number(counts.superseded),
+                    percent_of(counts.superseded, expected(counts)), number(expected(counts)), number(counts.faults.lost));
+  }
   table += format("faults       lost %llu, doubled %llu, reordered %llu, cut short %llu, gaps told %llu, not ours %llu\n",
                   number(counts.faults.lost), number(counts.faults.doubled), number(counts.faults.reordered), number(counts.torn),
                   number(counts.gaps_told), number(counts.unknown));
@@ -233,7 +249,7 @@ std::string report_json(const Report& report) {
   json.add("answer_ms", report.published.answers).close();
   json.open("received").add("events", counts.events).add("bytes", counts.bytes);
   json.add("rate", rate(counts.events, report.measured + report.drain));
-  json.add("expected", counts.events - counts.faults.doubled + counts.faults.lost).close();
+  json.add("superseded", counts.superseded).add("expected", expected(counts)).close();
   json.add("lost", counts.faults.lost).add("doubled", counts.faults.doubled).add("reordered", counts.faults.reordered);
   json.add("unknown", counts.unknown).add("gaps_told", counts.gaps_told).add("torn", counts.torn);
   json.add("latency_ms", report.latencies).add("drain_ms", seconds_of(report.drain) * 1e3);
@@ -245,7 +261,8 @@ std::string report_json(const Report& report) {
   json.open("seconds", '[');
   for (const Second& second : report.seconds) {
     json.open("").add("second", second.at).add("open", second.open).add("events", second.events).add("p50_ms", second.p50_ms);
-    json.add("p99_ms", second.p99_ms).add("max_ms", second.max_ms).add("lost", second.lost).close();
+    json.add("p99_ms", second.p99_ms).add("max_ms", second.max_ms).add("lost", second.lost);
+    json.add("superseded", second.superseded).close();
   }
   json.close(']').open("failures", '[');
   for (const std::string& failure : report.failures()) json.add("", failure);

@@ -22,7 +22,8 @@ struct Second {
   double p50_ms = 0;
   double p99_ms = 0;
   double max_ms = 0;
-  std::uint64_t lost = 0;  // Since the start.
+  std::uint64_t lost = 0;  // Since the start, as the next.
+  std::uint64_t superseded = 0;
 };
 
 struct ServerFigures {

@@ -64,6 +64,7 @@ Counts& Counts::operator+=(const Counts& other) {
   slow_events += other.slow_events;
   unknown += other.unknown;
   gaps_told += other.gaps_told;
+  superseded += other.superseded;
   torn += other.torn;
   incomplete += other.incomplete;
   faults += other.faults;
@@ -140,9 +141,7 @@ void Worker::loop() {
   }
   // What never came, to those that had to have everything.
   for (Stream& stream : streams_) {
-    const bool has_to_have_all =
-        stream.kind == Kind::normal && stream.was_open && (stream.state == State::open || options_.resumes);
-    if (has_to_have_all) stream.tally.finish(run_.begun[stream.topic].load(), counts_.faults);
+    if (must_have_all(stream) && stream.was_open && (stream.state == State::open || options_.resumes)) finish_tally(stream);
     if (stream.fd < 0) continue;
     // With a reset, so that no port rests for a minute on this run's account.
     const linger reset_now{.l_onoff = 1, .l_linger = 0};
@@ -316,7 +315,7 @@ void Worker::on_open(Stream& stream) {
   counts_.last_open = monotonic_now();
   if (stream.was_open) ++counts_.reconnects;
   // One that resumes goes on where it was. Else what is published from here on may not be missed.
-  if (!stream.was_open || !options_.resumes) stream.tally.begin(run_.begun[stream.topic].load() + 1);
+  if (!stream.was_open || !options_.resumes) begin_tally(stream);
   stream.was_open = true;
   settle(stream);
   if (stream.kind != Kind::normal) ++counts_.trouble_open;
@@ -338,12 +337,10 @@ void Worker::on_event(const DecodedEvent& event) noexcept {
   }
   ++counts_.events;
   counts_.last_delivery = received_at_;
-  stream.tally.on_sequence(payload->sequence, counts_.faults);
+  count_sequence(stream, payload->sequence);
   if (!listens_only && event.data.size() < options_.event_bytes) ++counts_.torn;
-  if (stream.kind != Kind::normal) {
-    ++counts_.slow_events;
-    return;
-  }
+  if (stream.kind != Kind::normal) ++counts_.slow_events;
+  if (!must_have_all(stream)) return;
   const bool is_measured = payload->due >= run_.measured_from.load(std::memory_order_relaxed) &&
                            payload->due < run_.measured_to.load(std::memory_order_relaxed);
   if (is_measured && received_at_ >= payload->due) {
@@ -381,6 +378,29 @@ void Worker::fail(Stream& stream, const std::string& what) {
   settle(stream);
   drop(stream);
   reopen_at(stream, monotonic_now() + static_cast<Nanos>(kRetryAfterFailureMs) * kMillisecond);
+}
+
+// Slow readers fall behind for good, except where only the newest of each key counts.
+bool Worker::must_have_all(const Stream& stream) const {
+  return stream.kind == Kind::normal || (stream.kind == Kind::slow && options_.is_conflated);
+}
+
+void Worker::begin_tally(Stream& stream) {
+  const std::uint64_t first_max = run_.begun[stream.topic].load() + 1;
+  if (!options_.is_conflated) return stream.tally.begin(first_max);
+  if (stream.conflated == nullptr) stream.conflated = std::make_unique<ConflatedTally>(options_.keys_of_topic());
+  stream.conflated->begin(first_max);
+}
+
+void Worker::count_sequence(Stream& stream, std::uint64_t sequence) {
+  if (stream.conflated == nullptr) return stream.tally.on_sequence(sequence, counts_.faults);
+  counts_.superseded += stream.conflated->on_sequence(sequence, counts_.faults);
+}
+
+void Worker::finish_tally(Stream& stream) {
+  const std::uint64_t last = run_.begun[stream.topic].load();
+  if (stream.conflated == nullptr) return stream.tally.finish(last, counts_.faults);
+  counts_.superseded += stream.conflated->finish(last, counts_.faults);
 }
 
 void Worker::settle(Stream& stream) {
@@ -447,8 +467,10 @@ void Worker::count_incomplete() {
   incomplete_at_ = now;
   counts_.incomplete = 0;
   for (const Stream& stream : streams_) {
-    if (stream.kind != Kind::normal || !stream.was_open) continue;
-    if (stream.state != State::open || !stream.tally.has_all(run_.begun[stream.topic].load())) ++counts_.incomplete;
+    if (!must_have_all(stream) || !stream.was_open) continue;
+    const std::uint64_t last = run_.begun[stream.topic].load();
+    const bool has_all = stream.conflated == nullptr ? stream.tally.has_all(last) : stream.conflated->has_all(last);
+    if (stream.state != State::open || !has_all) ++counts_.incomplete;
   }
   published_at_ = 0;
 }

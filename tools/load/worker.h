@@ -25,6 +25,7 @@
 #include "engine/clock.h"
 #include "proto/sse_decoder.h"
 #include "tools/load/answer_reader.h"
+#include "tools/load/conflated_tally.h"
 #include "tools/load/options.h"
 #include "tools/load/tally.h"
 
@@ -72,6 +73,7 @@ struct Counts {
   std::uint64_t slow_events = 0;  // Of these.
   std::uint64_t unknown = 0;      // Events that this run did not publish.
   std::uint64_t gaps_told = 0;
+  std::uint64_t superseded = 0;  // Events that were passed over for newer ones of their key (--conflated).
   std::uint64_t torn = 0;
   std::uint64_t incomplete = 0;  // Now: streams that still lack something.
   Faults faults;
@@ -115,6 +117,7 @@ class Worker final : private SseDecoder::Sink {
     AnswerReader answer;
     SseDecoder decoder{1 << 20};
     SequenceTally tally;
+    std::unique_ptr<ConflatedTally> conflated;  // Counts in its place (--conflated).
   };
   using Reopen = std::pair<Nanos, std::uint32_t>;
 
@@ -132,6 +135,10 @@ class Worker final : private SseDecoder::Sink {
   void on_retry(std::uint64_t retry_ms) noexcept override;
   void on_closed(Stream& stream);
   void fail(Stream& stream, const std::string& what);
+  [[nodiscard]] bool must_have_all(const Stream& stream) const;
+  void begin_tally(Stream& stream);
+  void count_sequence(Stream& stream, std::uint64_t sequence);
+  void finish_tally(Stream& stream);
   void settle(Stream& stream);
   void drop(Stream& stream);
   void reopen_at(Stream& stream, Nanos moment);

@@ -36,6 +36,19 @@ TEST(LoadOptions, keys_go_into_the_query) {
   EXPECT_EQ(options.publish.target, "/events/{topic}?key={key}");
 }
 
+TEST(LoadOptions, each_topic_has_the_keys_whose_turns_fall_on_it) {
+  LoadOptions options;
+  ASSERT_EQ(check("--keys 6 --topics 4 --conflated", options), "");
+  EXPECT_EQ(options.keys_of_topic(), 3U);
+  EXPECT_TRUE(options.is_conflated);
+}
+
+TEST(LoadOptions, a_rate_is_asked_for_with_each_stream) {
+  LoadOptions options;
+  ASSERT_EQ(check("--rate 0.5", options), "");
+  EXPECT_EQ(options.subscribe.target, "/events/{topic}?rate=0.500000");
+}
+
 TEST(LoadOptions, other_servers_have_urls_of_their_own) {
   LoadOptions options;
   ASSERT_EQ(check("--subscribe-url http://[::1]:3000/sse?channel={topic} --publish-url http://localhost/send", options), "");
@@ -70,6 +83,8 @@ TEST(LoadOptions, wrong_ones_are_refused_with_what_is_wrong) {
       {"--cpus 1,x", "the number of a core"},
       {"--cpus 5000", "the number of a core"},
       {"--grace 8d", "too large"},
+      {"--conflated", "--keys"},
+      {"--conflated --keys 100000 --streams 10000", "--streams times --keys"},
   };
   for (const auto& [arguments, words] : cases) {
     LoadOptions options;
