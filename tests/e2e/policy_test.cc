@@ -54,7 +54,7 @@ class Policy : public BackendTest {
 BROADSIDE_ON_BOTH_BACKENDS(Policy);
 
 TEST_P(Policy, disconnect_cuts_a_stalled_one_and_it_resumes_with_everything) {
-  start_with({"--lag-events", "500", "--history-events", "100000", "--history-bytes", "64MiB"});
+  start_with({"--lag-events", "500", "--history-events", "100000", "--history-bytes", "64MiB", "--body-bytes", "8MiB"});
   SseStream stalled = subscribe_slow("/events/t");
   constexpr int kCount = 3000;
   publish_numbered("t", 0, kCount, 10);

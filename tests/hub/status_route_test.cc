@@ -97,18 +97,19 @@ TEST(Listing, describes_connections) {
   info.age_ms = 5000;
   page.connections.push_back(info);
   page.next = "1-77";
-  EXPECT_EQ(connections_json(page),
-            R"({"connections":[{"id":"0f","peer":null,"topics":["a\"b","c"],"topic_count":20,"sent":"5-7",)"
-            R"("lag":{"events":3,"bytes":100,"age_ms":250},"blocked":false,"blocked_ms":0,"age_ms":0},)"
-            R"({"id":"0f","peer":"127.0.0.1:5","topics":["a\"b","c"],"topic_count":20,"sent":"5-7",)"
-            R"("lag":{"events":3,"bytes":100,"age_ms":250},"blocked":true,"blocked_ms":1200,"age_ms":5000}],"next":"1-77"})");
+  EXPECT_EQ(
+      connections_json(page),
+      R"({"connections":[{"id":"0f","peer":null,"topics":["a\"b","c"],"topic_count":20,"sent":"5-7",)"
+      R"("lag":{"events":3,"bytes":100,"age_ms":250},"over_soft_limit":false,"blocked":false,"blocked_ms":0,"age_ms":0},)"
+      R"({"id":"0f","peer":"127.0.0.1:5","topics":["a\"b","c"],"topic_count":20,"sent":"5-7",)"
+      R"("lag":{"events":3,"bytes":100,"age_ms":250},"over_soft_limit":false,"blocked":true,"blocked_ms":1200,"age_ms":5000}],"next":"1-77"})");
 }
 
 TEST(Listing, describes_the_topics_that_come_first) {
   TopicInfo topic{.name = "a", .subscribers = 4, .rate = 1.25};
   topic.lag = {.events = 3, .bytes = 100, .age_ms = 250};
   EXPECT_EQ(top_topics_json({topic}, true),
-            R"({"topics":[{"name":"a","subscribers":4,"events":0,"bytes":0,"newest":null,"ended":false,"rate":1.250,)"
+            R"({"topics":[{"name":"a","subscribers":4,"events":0,"bytes":0,"newest":null,"keys":0,"ended":false,"rate":1.250,)"
             R"("lag":{"events":3,"bytes":100,"age_ms":250}}],"next":null})");
   EXPECT_EQ(top_topics_json({topic}, false).find("lag"), std::string::npos);
 }

@@ -228,7 +228,7 @@ void SimClient::take_stream(std::string_view bytes, Nanos sent_at) {
       world_.trace.add("client " + std::to_string(number_) + " has " + std::string(event.type) + " " +
                        std::string(event.last_event_id) + " " + std::string(event.data.substr(0, 100)));
     }
-    if (world_.is_draining) oracle_.on_drain();
+    if (may_have_to_leave()) oracle_.on_leave();
     oracle_.on_event(event, began_before ? block_began_ : sent_at);
     if (ids_.size() == kIdsMax) ids_.erase(ids_.begin());
     ids_.emplace_back(event.last_event_id);
@@ -275,6 +275,9 @@ void SimClient::finish() {
   go_away(static_cast<Nanos>(world_.dice.scaled(1, 3 * kSecond)));
 }
 
+// Whether the engine may close any stream for its age, or for the drain.
+bool SimClient::may_have_to_leave() const { return world_.is_draining || world_.plan.config.stream_age_max_ms != 0; }
+
 void SimClient::check_end() {
   const bool was_open = oracle_.is_open();
   const StreamEnd end = socket_->was_server_reset  ? StreamEnd::cut
@@ -282,11 +285,13 @@ void SimClient::check_end() {
                                                    : StreamEnd::closed;
   if (end != StreamEnd::cut && stream_.is_inside_block()) fail("an orderly close inside an event");
   if (response_.status() == 204) oracle_.on_nothing_left();
-  oracle_.on_end(end, world_.is_draining);
+  oracle_.on_end(end, may_have_to_leave());
   if (!oracle_.violation().empty()) fail(oracle_.violation());
   if (!was_open || socket_->was_failed || oracle_.may_be_ended()) return;
   if (world_.is_draining) {
     if (end == StreamEnd::cut || !oracle_.is_at_head()) fail("drained before it had everything");
+  } else if (may_have_to_leave()) {
+    return;  // Its next stream goes on behind what it had.
   } else if (world_.plan.keeping == Keeping::everything) {
     fail("closed without a reason");
   } else if (world_.plan.keeping == Keeping::by_count && !oracle_.may_lag_too_far() && socket_->blocked_longest < kHoldTime) {

@@ -57,6 +57,7 @@ class SimClient {
   void vanish();
   void finish();
   void go_away(Nanos for_time);
+  [[nodiscard]] bool may_have_to_leave() const;
   void check_end();
   void fail(const std::string& what);
 

@@ -286,7 +286,7 @@ bool SubscriberOracle::is_told(const Part& part, const PublishedEvent& event) co
 
 void SubscriberOracle::check_rate(Nanos sent_at) {
   // What a chunked stream is visited with may be sent later: it has the bytes to itself.
-  if (rate_ == 0 || request_.limit != 0 || visited_at_ == sent_at) return;
+  if (rate_ == 0 || may_leave_ || request_.limit != 0 || visited_at_ == sent_at) return;
   const auto interval = static_cast<Nanos>(static_cast<double>(kSecond) / rate_);
   // Of simulated time a millisecond may pass within a turn.
   const bool is_same_visit = visited_at_ && sent_at - *visited_at_ < kMillisecond;

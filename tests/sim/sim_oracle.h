@@ -42,7 +42,7 @@ class SubscriberOracle {
   void begin(const StreamRequest& request);
   // `sent_at`: when the engine sent the event's first byte.
   void on_event(const DecodedEvent& event, Nanos sent_at);
-  void on_drain() { rate_ = 0; }  // Who has to leave is sent everything at once.
+  void on_leave() { may_leave_ = true; }  // Who has to leave is sent everything at once.
   void on_end(StreamEnd end, bool is_draining);
   // 204: there is nothing more to come.
   void on_nothing_left();
@@ -111,6 +111,7 @@ class SubscriberOracle {
   std::uint64_t replayed_count_ = 0;
   std::optional<Nanos> visited_at_;
   double rate_ = 0;
+  bool may_leave_ = false;
   std::uint64_t delivered_count_ = 0;
   std::string violation_;
 };

@@ -57,6 +57,7 @@ void draw_config(Dice& dice, SimPlan& plan) {
   config.event_bytes_max = 64 * kKiB;
   config.backlog_bytes = has_plenty ? kPlenty : dice.scaled(2'000, 1 << 20);
   config.ended_age_ms = dice.scaled(100, 60'000);
+  if (dice.one_in(4)) config.stream_age_max_ms = static_cast<std::uint32_t>(dice.scaled(1'000, 60'000));
   config.retry_ms = static_cast<std::uint32_t>(dice.scaled(1, 3'000));
   config.stall_timeout_ms = has_plenty ? kNeverMs : static_cast<std::uint32_t>(dice.scaled(100, 30'000));
   // Little a visit and few visits would take for ever.

@@ -252,6 +252,7 @@ void Simulation::check_wakes() {
 void Simulation::check_silence() {
   const std::uint32_t heartbeat_ms = world_.plan.config.defaults.heartbeat_ms;
   if (heartbeat_ms == 0 || !world_.plan.config.topics.empty()) return;
+  if (world_.plan.config.stream_age_max_ms != 0) return;  // Meanwhile it may have become another stream.
   std::vector<std::uint64_t> before;
   for (const auto& client : clients_) before.push_back(client->comments_count());
   std::vector<bool> was_streaming;
