@@ -26,11 +26,11 @@ std::size_t live_bytes(const Segment& segment) {
 }  // namespace
 
 KeyTable::~KeyTable() {
-  for (Segment* segment : kept_) segments_.let_go(segment);
   for (const auto& [name, key] : keys_) {
     if (!key.segment->is_kept) (*key.segment->keys)[key.frame] = nullptr;
     segments_.discharge(cost_of(name));
   }
+  for (Segment* segment : kept_) segments_.let_go(segment);
   for (const auto& [id, position] : ids_) segments_.discharge(cost_of_id(id));
 }
 

@@ -83,6 +83,7 @@ void SubscriberOracle::on_open(const DecodedEvent& event) {
     }
     parts_.push_back(part);
   }
+  check_claim(*open);
 }
 
 // The position behind which everything has to come; nothing if `open` is wrong.
