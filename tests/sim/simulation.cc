@@ -13,9 +13,10 @@ namespace {
 constexpr std::uint32_t kRestTurnsMax = 100'000;  // Of all shards, without time passing: more is a loop that never sleeps.
 constexpr std::uint32_t kQuietTicksMax = 1'200;   // Two minutes: longer than any timeout that may have to pass.
 constexpr std::uint32_t kRatedTicksMax = 12'000;  // Little a visit and few visits take longer.
-// TODO(#4): zero. A batch may take more than was reckoned for it before: as its frames turn out shorter than they might have
-// been, they lie in other segments, and those may be larger. Two of the largest at most.
-constexpr std::uint64_t kBatchExcessBytes = 128 * kKiB;
+// A batch may take more than was reckoned for it before: as its frames turn out shorter than they might have been, they lie in
+// other segments, and those may be larger. And what is kept of a log's segment may be more than that had taken, while nothing
+// else can go. Two of the largest segments at most.
+constexpr std::uint64_t kExcessBytesMax = 128 * kKiB;
 constexpr int kListener = 1 << 20;  // No descriptor of this process has this number.
 
 Simulation* running = nullptr;
@@ -171,8 +172,7 @@ void Simulation::turn(std::uint32_t shard) {
 void Simulation::check() {
   store_.check_invariants();
   const LogStats logs = store_.stats();
-  const std::uint64_t excess = world_.plan.batch_max > 1 ? kBatchExcessBytes : 0;
-  if (logs.history_bytes > logs.history_bytes_max + excess) world_.fail("the logs hold more than --history-memory");
+  if (logs.history_bytes > logs.history_bytes_max + kExcessBytesMax) world_.fail("the logs hold more than --history-memory");
 }
 
 // ---- Its end ----
