@@ -145,9 +145,8 @@ bool Shard::apply_policy(Connection& connection, std::uint32_t index) {
     if (view.rules.policy == LagPolicy::disconnect) return false;
     subscription.cursor = Cursor{.segment = view.first_sequence, .frame = 0};
     subscription.counted = view.events_before(subscription.cursor);
-    const Gap gap{.from = to_string(subscription.passed),
-                  .to = position_before(view, subscription.cursor),
-                  .reason = GapReason::retention};
+    const Gap gap{
+        .from = to_string(subscription.passed), .to = position_before(view, subscription.cursor), .reason = GapReason::retention};
     tell_gap(connection, subscription, gap, {});
   }
   if (subscription.conflates) {
