@@ -111,7 +111,7 @@ StreamRequest SimClient::draw_request() {
     if (request.topics.empty()) request.topics.push_back(static_cast<TopicIndex>(dice.below(world_.history.topics_count())));
     draw_start(request);
   }
-  if (kDrawsPolicies && dice.one_in(4)) request.snapshot = dice.one_in(2);
+  if (dice.one_in(4)) request.snapshot = dice.one_in(2);
   if (world_.plan.has_rates && dice.one_in(8)) request.rate = static_cast<double>(dice.scaled(4, 50));
   if (world_.is_healed) return request;
   if (dice.one_in(8)) request.limit = dice.scaled(1, 32);

@@ -4,9 +4,6 @@
 
 namespace broadside::sim {
 
-// TODO(#4): true as soon as the engine has them.
-const bool kDrawsPolicies = true;
-
 namespace {
 
 constexpr std::uint64_t kPlenty = 64 * kMiB;
@@ -39,7 +36,7 @@ TopicRules draw_rules(Dice& dice, Keeping keeping) {
     rules.history_bytes = dice.scaled(1, 200'000);
     rules.history_age_ms = dice.scaled(50, 100'000);
   }
-  if (kDrawsPolicies) draw_policy(dice, rules);
+  draw_policy(dice, rules);
   return rules;
 }
 
@@ -47,7 +44,7 @@ void draw_config(Dice& dice, SimPlan& plan) {
   Config& config = plan.config;
   const bool has_plenty = plan.keeping != Keeping::bounded;
   config.defaults = draw_rules(dice, plan.keeping);
-  if (kDrawsPolicies && dice.one_in(2)) {
+  if (dice.one_in(2)) {
     config.topics.push_back({.pattern = "a*", .rules = draw_rules(dice, plan.keeping)});
     config.topics.push_back({.pattern = "*b*", .rules = draw_rules(dice, plan.keeping)});
   }

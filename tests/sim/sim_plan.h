@@ -51,9 +51,6 @@ struct SimPlan {
   std::uint64_t slow_client = 0;  // One of so many does not read as fast as it could.
 };
 
-// Whether the plans have policies other than `disconnect`, lag limits, rates and snapshots.
-extern const bool kDrawsPolicies;
-
 [[nodiscard]] SimPlan draw_plan(Dice& dice);
 
 }  // namespace broadside::sim
