@@ -107,7 +107,7 @@ struct Connection {
   std::uint32_t end_tick = 0;         // When it has to leave; 0 = never.
   std::uint32_t heartbeat_ticks = 0;  // Half of the longest silence; 0 = no heartbeat.
   std::uint32_t rate_steps = 0;       // Between two visits at least, of the rate wheel; 0 = not rated.
-  std::uint32_t rate_due = 0;         // The step of the next one.
+  std::uint64_t rate_due = 0;         // The step of the next one.
   std::uint64_t visited_turn = 0;
   std::array<std::uint64_t, 2> id{};
   TornFrame* torn = nullptr;

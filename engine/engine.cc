@@ -101,6 +101,7 @@ Result<Done> Engine::check(const Config& config) {
   if (config.event_bytes_max < 1 || config.event_bytes_max > (64ULL << 20)) return bad("event_bytes_max: 1 byte to 64 MiB");
   if (config.send_bytes_max < (16U << 10) || config.send_bytes_max > (1U << 20)) return bad("send_bytes_max: 16 KiB to 1 MiB");
   if (config.stall_timeout_ms < 100) return bad("stall_timeout_ms: at least 100");
+  if (config.retry_ms > 86'400'000) return bad("retry_ms: at most a day");
   if (config.stream_age_max_ms != 0 && config.stream_age_max_ms < 1000) return bad("stream_age_max_ms: 0, or at least 1000");
   if (config.listen.size() > 64) return bad("listen: at most 64 addresses");
   if (config.backlog_bytes < (64U << 10)) return bad("backlog_bytes: at least 64 KiB");

@@ -62,7 +62,7 @@ bool KeyTable::find_id(std::string_view id, Position& position) const {
 void KeyTable::raise_floor(Position position) {
   if (position <= floor_) return;
   floor_ = position;
-  ++floor_count_;
+  floor_count_ = static_cast<std::uint32_t>(segments_.next_stamp());
 }
 
 void KeyTable::link_newest(Key& key) {
@@ -163,7 +163,7 @@ bool KeyTable::append_kept(Key& key, std::size_t following_bytes) {
 }
 
 void KeyTable::keep_from(Segment& segment) {
-  ++version_;
+  version_ = segments_.next_stamp();
   const std::size_t kept_before = kept_.size();
   std::size_t following_bytes = segment.keys != nullptr ? live_bytes(segment) : 0;
   for (std::uint32_t frame = 0; frame < segment.frames(); ++frame) {
@@ -188,7 +188,7 @@ void KeyTable::keep_from(Segment& segment) {
 }
 
 void KeyTable::remove(Segment& kept) {
-  ++version_;
+  version_ = segments_.next_stamp();
   kept_.erase(std::find(kept_.begin(), kept_.end(), &kept));
   segments_.let_go(&kept);
 }
@@ -219,7 +219,7 @@ void KeyTable::lost_one(Segment& kept) {
 // Copies what is live, together with the neighbour before it if both are small, so that the memory is never much more than that
 // of the newest events.
 void KeyTable::rewrite(std::size_t index) {
-  ++version_;
+  version_ = segments_.next_stamp();
   std::size_t first = index;
   std::size_t bytes = live_bytes(*kept_[index]);
   if (index > 0) {

@@ -29,7 +29,12 @@ class KeyTable {
  public:
   // `segments` is the store's list of kept segments. `floor` is the newest position of which is known that it may be missing.
   KeyTable(Topic* topic, SegmentList& segments, std::uint32_t keys_max, Position floor)
-      : topic_(topic), segments_(segments), keys_max_(keys_max), floor_(floor) {}
+      : topic_(topic),
+        segments_(segments),
+        keys_max_(keys_max),
+        version_(segments.next_stamp()),
+        floor_(floor),
+        floor_count_(static_cast<std::uint32_t>(segments.next_stamp())) {}
   KeyTable(const KeyTable&) = delete;
   KeyTable& operator=(const KeyTable&) = delete;
   ~KeyTable();
@@ -52,7 +57,7 @@ class KeyTable {
   [[nodiscard]] bool find_id(std::string_view id, Position& position) const;
   [[nodiscard]] const std::vector<Segment*>& kept() const { return kept_; }
   [[nodiscard]] std::uint64_t version() const { return version_; }  // Changes with kept().
-  // Nothing newer that conflation would give has been forgotten. `floor_count` is how often it was raised.
+  // Nothing newer that conflation would give has been forgotten. `floor_count` is another one whenever it is raised.
   [[nodiscard]] Position floor() const { return floor_; }
   [[nodiscard]] std::uint32_t floor_count() const { return floor_count_; }
   // Walks all keys; returns the memory that they take beside the kept segments.
@@ -90,9 +95,9 @@ class KeyTable {
   Key* oldest_ = nullptr;
   Key* newest_ = nullptr;
   std::vector<Segment*> kept_;
-  std::uint64_t version_ = 0;
+  std::uint64_t version_;
   Position floor_;
-  std::uint32_t floor_count_ = 0;
+  std::uint32_t floor_count_;
 };
 
 }  // namespace broadside

@@ -23,6 +23,9 @@ class SegmentList {
   // Takes the segment out and gives back the reference that its owner held.
   void let_go(Segment* segment);
 
+  // Larger than all before: by it whoever reads knows a list of segments, or a loss, from an earlier one.
+  [[nodiscard]] std::uint64_t next_stamp() { return ++stamp_; }
+
   // A walk over all segments that may pause: a segment that goes meanwhile moves it on. Null: at the end, or not begun.
   [[nodiscard]] Segment* walk() const { return walk_; }
   void set_walk(Segment* segment) { walk_ = segment; }
@@ -32,6 +35,7 @@ class SegmentList {
   Segment* newest_ = nullptr;
   Segment* walk_ = nullptr;
   std::uint64_t memory_bytes_ = 0;
+  std::uint64_t stamp_ = 0;
 };
 
 }  // namespace broadside

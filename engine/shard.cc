@@ -79,7 +79,7 @@ bool Shard::run_turn() {
   if (has_signal_.exchange(false)) take_messages();
   wheel_.advance(now_, [this](Connection& connection) { on_timer(connection); });
   if (wheel_.now() != last_tick_) on_tick();
-  rates_.advance(now_, [this](std::uint32_t step, io::Token token) { on_rate_due(step, token); });
+  rates_.advance(now_, [this](std::uint64_t step, io::Token token) { on_rate_due(step, token); });
   const TurnStart start = store_.begin_turn(number_);
   // All views that this turn touches are brought to this one moment; before here they stand at the last turn's.
   published_ = start.published;
@@ -177,6 +177,7 @@ void Shard::on_tick() {
     store_.tick();
   }
   release_holds();
+  retry_laps();
   scan_lag();
   if (is_draining_) drain_some();
 }
@@ -285,6 +286,7 @@ void Shard::leave_topics(Connection& connection) {
     TopicView* view = connection.subscriptions()[i].view;
     if (view->subscribers.load(std::memory_order_relaxed) == 1) {
       unqueue_sweep(*view);
+      if (view->is_lap_late) std::erase(laps_late_, view);
       if (view->is_lap_done) {
         std::erase(laps_done_, view);
         record_offered(*view, view->mark_position, clock_.monotonic());

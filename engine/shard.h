@@ -155,7 +155,8 @@ class Shard {
   void note_visit(Connection& connection, const Visit& visit);
   void set_rate(Connection& connection, double rate);
   void wait_for_rate(Connection& connection);
-  void on_rate_due(std::uint32_t step, io::Token token);
+  void on_rate_due(std::uint64_t step, io::Token token);
+  void retry_laps();
 
   // shard_delivery.cc: sweeps and visits; shard_latency.cc: record_...
   void deliver();
@@ -256,6 +257,7 @@ class Shard {
   std::size_t random_used_ = 64;
   std::vector<RequestHeader> header_views_;
   std::vector<TopicView*> laps_done_;  // Marked laps that this turn completed.
+  std::vector<TopicView*> laps_late_;  // That waited for rated subscribers: tried again with the next tick.
   std::deque<ListingTask> listings_;
   std::uint32_t lag_next_ = 0;  // Place in the table; 0: between two passes.
   std::uint32_t lag_tick_ = 0;  // When the pass began.

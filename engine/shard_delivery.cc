@@ -86,7 +86,11 @@ void Shard::finish_mark(TopicView& view, Nanos now) {
   view.is_offer_open = offered < view.mark_position;
   record_offered(view, offered, now);
   // Rated subscribers that wait for their next visit are in no lap.
-  if (view.trail != nullptr) passed = std::min(passed, view.trail->passed(wheel_.now()));
+  if (view.trail != nullptr && view.trail->passed(wheel_.now()) < passed) {
+    passed = view.trail->passed(wheel_.now());
+    if (!view.is_lap_late) laps_late_.push_back(&view);
+    view.is_lap_late = true;
+  }
   view.lap_position.store(passed.packed, std::memory_order_relaxed);
   if (view.head_position > view.mark_position) start_mark(view);
 }

@@ -225,7 +225,7 @@ void Shard::wait_for_rate(Connection& connection) {
   rates_.add(connection.rate_due, connection.token());
 }
 
-void Shard::on_rate_due(std::uint32_t step, io::Token token) {
+void Shard::on_rate_due(std::uint64_t step, io::Token token) {
   Connection* connection = connections_.find(token);
   if (connection == nullptr) return;
   connection->has_reminder = false;
@@ -236,11 +236,16 @@ void Shard::on_rate_due(std::uint32_t step, io::Token token) {
   }
   connection->is_waiting = false;
   add_slots(*connection);
-  if (lacks_something(*connection)) return make_ready(*connection);
-  // It is where the log waited for it to be.
-  for (std::uint32_t i = 0; i < connection->subscription_count; ++i) {
-    TopicView& view = *connection->subscriptions()[i].view;
-    if (view.lap_position.load(std::memory_order_relaxed) < view.head_position.packed) check_offers(view);
+  if (lacks_something(*connection)) make_ready(*connection);
+}
+
+// Laps that were held back for rated subscribers: by now these may have been visited.
+void Shard::retry_laps() {
+  std::vector<TopicView*> late;
+  late.swap(laps_late_);
+  for (TopicView* view : late) {
+    view->is_lap_late = false;
+    check_offers(*view);
   }
 }
 

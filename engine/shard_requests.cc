@@ -256,7 +256,8 @@ void Shard::on_request(Connection& connection, std::string_view body) {
     // The head's views pointed into an input that may have moved while the body came.
     exchange.parser.reset();
     const std::string_view bytes = std::string_view(exchange.input).substr(0, exchange.head_bytes);
-    const HeadParser::Result again = exchange.parser.parse(bytes, exchange.head, config_->head_bytes_max);
+    // It was accepted as it is; the limit may have changed since.
+    const HeadParser::Result again = exchange.parser.parse(bytes, exchange.head, exchange.head_bytes);
     BROADSIDE_ASSERT(again.outcome == ParseOutcome::complete);
   }
   Request request = request_of(connection);

@@ -20,7 +20,7 @@ constexpr std::string_view kLastChunk = "0\r\n\r\n";
 }  // namespace
 
 std::uint32_t Shard::jittered_retry_ms() {
-  const std::uint32_t third = std::max(1U, config_->retry_ms / 3);
+  const std::uint32_t third = config_->retry_ms / 3;
   return config_->retry_ms - third + static_cast<std::uint32_t>(prng_.below(2ULL * third + 1));
 }
 

@@ -81,6 +81,7 @@ struct TopicView {
   std::uint32_t behind_blocked = 0;  // The latter.
   bool has_more = false;             // The log had newer frames than the turn might send.
   bool is_sweeping = false;          // In the shard's list of sweeps.
+  bool is_lap_late = false;          // In the shard's list of laps to be tried again.
   bool is_lap_done = false;          // In the shard's list of laps to be accounted for once this turn's sends are.
   // How far into the log any subscriber has been sent, and how far all unblocked ones have been offered: latencies of the events
   // up to there have been taken.

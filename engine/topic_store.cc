@@ -231,6 +231,7 @@ void TopicStore::forget_oldest_ended() {
   Topic* topic = find(name);
   if (topic != nullptr && topic->is_ended && topic->end_position == position) {
     topic->is_ended = false;
+    if (topic->keys != nullptr) topic->keys->clear();  // The name is new from here on.
     mark_dirty(topic);
     delete_if_idle(topic);
   }

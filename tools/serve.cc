@@ -164,11 +164,11 @@ class Server {
  private:
   // Reads the configuration again and takes over what may change while running: all of it, or nothing if anything is wrong.
   void reload() {
+    notifier_.tell_reloading();
     if (command_.config_path.empty()) {
       log_.log(LogLevel::info, "SIGHUP: there is no --config to read again");
-      return;
+      return notifier_.tell("READY=1");
     }
-    notifier_.tell_reloading();
     Settled settled = command_.settle();
     for (const std::string& problem : settled.problems) log_.log(LogLevel::error, problem);
     if (settled.problems.empty()) {

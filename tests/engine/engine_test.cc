@@ -337,6 +337,7 @@ TEST(Engine, refuses_a_configuration_out_of_range) {
   EXPECT_TRUE(is_refused([](Config& config) { config.send_bytes_max = (16 << 10) - 1; }));
   EXPECT_TRUE(is_refused([](Config& config) { config.send_bytes_max = (1 << 20) + 1; }));
   EXPECT_TRUE(is_refused([](Config& config) { config.stall_timeout_ms = 99; }));
+  EXPECT_TRUE(is_refused([](Config& config) { config.retry_ms = 86'400'001; }));
   EXPECT_TRUE(is_refused([](Config& config) { config.defaults.heartbeat_ms = 199; }));
   EXPECT_TRUE(is_refused([](Config& config) { config.backlog_bytes = 0; }));
   EXPECT_TRUE(is_refused([](Config& config) { config.listen = {"nonsense"}; }));

@@ -7,6 +7,7 @@
 #include <map>
 
 #include "base/prng.h"
+#include "engine/delivery.h"
 #include "tests/engine/store_fixture.h"
 #include "tests/support/deadline.h"
 
@@ -134,6 +135,38 @@ TEST_F(KeysTest, a_topic_that_opens_again_has_none_of_its_former_keys) {
   for (int i = 0; i < 20; ++i) set("t", "k1", "new");
   const StartPlan plan = subscribe({"t"}, snapshot());
   EXPECT_EQ(read_after(*plan.views[0], plan.places[0].passed).find("former"), std::string::npos);
+}
+
+TEST_F(KeysTest, an_ended_topic_is_new_with_all_its_keys_when_its_age_is_over) {
+  config_.defaults.history_events = 0;
+  config_.ended_age_ms = 1;
+  remake();
+  set("t", "k", "value");
+  const Position ended = end("t");
+  wait_for_later_ms(ended.milliseconds() + config_.ended_age_ms);
+  store().tick();
+  EXPECT_EQ(store().stats().topics, 0U);
+  EXPECT_EQ(store().stats().keys_bytes, 0U);
+}
+
+TEST_F(KeysTest, a_loss_is_told_though_the_keys_were_given_up_and_made_again_meanwhile) {
+  const StartPlan plan = subscribe({"t"}, live());
+  TopicView& view = *plan.views[0];
+  set("t", "k", "value");
+  for (int i = 0; i < 100; ++i) set("t", "other", std::string(200, 'x'));
+  store().refresh(view, store().begin_turn(0).published);
+  Subscription subscription{.view = &view,
+                            .cursor = plan.places[0].cursor,
+                            .passed = plan.places[0].passed,
+                            .floor_count = plan.places[0].floor_count,
+                            .conflates = 1};
+  for (const LagPolicy policy : {LagPolicy::disconnect, LagPolicy::conflate}) {
+    config_.defaults.policy = policy;
+    store().reconfigure(config_, 1ULL << 30, 0);
+    store().refresh(view, store().begin_turn(0).published);
+  }
+  ASSERT_GT(view.keys_floor, subscription.passed);
+  EXPECT_TRUE(has_untold_loss(subscription));
 }
 
 TEST_F(KeysTest, a_topic_without_history_and_subscribers_stays_for_its_keys_alone) {

@@ -19,19 +19,19 @@ TEST(RateWheel, calls_each_at_its_step_and_never_before) {
   RateWheel wheel;
   constexpr Nanos kOrigin = 5 * kSecond;
   wheel.start(kOrigin);
-  std::map<std::uint32_t, std::uint32_t> due;  // By connection: its step.
+  std::map<std::uint32_t, std::uint64_t> due;  // By connection: its step.
   Nanos now = kOrigin;
   std::uint32_t called = 0;
   for (std::uint32_t i = 0; i < 5000; ++i) {
     now += static_cast<Nanos>(prng.below(30)) * kMillisecond;
-    wheel.advance(now, [&](std::uint32_t step, io::Token token) {
+    wheel.advance(now, [&](std::uint64_t step, io::Token token) {
       if (due[token.index] > step) return wheel.add(due[token.index], token);  // Farther than the wheel reaches.
       ASSERT_EQ(due[token.index], step) << "seed " << seed;
       ASSERT_LE(kOrigin + static_cast<Nanos>(step) * RateWheel::kStep, now);
       due.erase(token.index);
       ++called;
     });
-    const std::uint32_t step = wheel.step_at(now) + 1 + static_cast<std::uint32_t>(prng.below(prng.below(9) == 0 ? 2000 : 100));
+    const std::uint64_t step = wheel.step_at(now) + 1 + static_cast<std::uint32_t>(prng.below(prng.below(9) == 0 ? 2000 : 100));
     due[i] = step;
     wheel.add(step, io::Token{.index = i, .generation = 1});
     Nanos earliest = kSecond;
@@ -39,7 +39,7 @@ TEST(RateWheel, calls_each_at_its_step_and_never_before) {
     ASSERT_LE(wheel.until_due(now, kSecond), std::max<Nanos>(earliest, 0)) << "seed " << seed;
     ASSERT_GE(wheel.until_due(now, kSecond), 0);
   }
-  wheel.advance(now + 30 * kSecond, [&](std::uint32_t step, io::Token token) {
+  wheel.advance(now + 30 * kSecond, [&](std::uint64_t step, io::Token token) {
     if (due[token.index] > step) return wheel.add(due[token.index], token);
     ++called;
   });
