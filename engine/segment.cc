@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <cstring>
 #include <new>
 
 #include "base/units.h"
@@ -42,8 +41,8 @@ void Segment::append(Position position, std::string_view first, std::string_view
                      PublishStamp published) {
   BROADSIDE_ASSERT(fits(first.size() + second.size()));
   char* out = reinterpret_cast<char*>(this + 1);
-  std::memcpy(out + used_bytes_, first.data(), first.size());
-  std::memcpy(out + used_bytes_ + first.size(), second.data(), second.size());
+  first.copy(out + used_bytes_, first.size());
+  second.copy(out + used_bytes_ + first.size(), second.size());
   used_bytes_ += static_cast<std::uint32_t>(first.size() + second.size());
   auto* index = reinterpret_cast<FrameEntry*>(out + payload_bytes_) - 1 - frames_;
   new (index) FrameEntry{
