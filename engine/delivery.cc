@@ -70,8 +70,7 @@ bool is_at_border(const Connection& connection) {
 }
 
 bool lacks_something(Connection& connection) {
-  if (connection.own != nullptr && connection.own->left() > 0) return true;
-  if (connection.partial_bytes > 0) return true;
+  if (!is_at_border(connection)) return true;
   if (connection.is_finishing) return false;
   for (std::uint32_t i = 0; i < connection.subscription_count; ++i) {
     Subscription& subscription = connection.subscriptions()[i];

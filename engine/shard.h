@@ -150,6 +150,7 @@ class Shard {
   bool apply_policy(Connection& connection, std::uint32_t index);
   void skip_ahead(Connection& connection, Subscription& subscription);
   void tell_gap(Connection& connection, const Subscription& subscription, const Gap& gap, std::optional<std::uint32_t> lost);
+  void close_lagging(Connection& connection);
   bool look_at_lag(Connection& connection, Lag& sum, std::uint64_t wall_ms, std::uint32_t& steps);
   [[nodiscard]] bool is_due(const Connection& connection) const;
   void note_visit(Connection& connection, const Visit& visit);

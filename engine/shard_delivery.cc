@@ -338,7 +338,7 @@ void Shard::deliver() {
     // Only where nothing is unsent: in the middle of a frame a comment would tear it.
     if (connection == nullptr || connection->is_blocked || connection->is_ready || connection->visited_turn == turn_) continue;
     if (wheel_.now() - connection->last_write_tick < connection->heartbeat_ticks) continue;  // Has been told something since.
-    if (connection->partial_bytes > 0 || (connection->own != nullptr && connection->own->left() > 0)) continue;
+    if (!is_at_border(*connection)) continue;
     connection->visited_turn = turn_;
     batch_.add_heartbeat(*connection);
   }
@@ -426,19 +426,20 @@ bool Shard::arrive_at_head(Connection& connection) {
 
 // All that the visit had was sent. Is there more, is it over, or does it rest at the head?
 void Shard::after_sent(Connection& connection) {
-  if (!lacks_something(connection) && !connection.is_finishing) {
+  bool lacks = lacks_something(connection);
+  if (!lacks && !connection.is_finishing) {
     const bool is_over = arrive_at_head(connection);
     if (connection.is_leaving) {
       give_notice_of_leave(connection);
     } else if (is_over) {
       begin_finish(connection);
     }
+    lacks = !is_at_border(connection);  // What either has given it.
   }
-  const bool has_private = connection.partial_bytes > 0 || (connection.own != nullptr && connection.own->left() > 0);
-  const bool may_wait = !has_private && !connection.is_finishing && !is_due(connection);
+  const bool may_wait = is_at_border(connection) && !connection.is_finishing && !is_due(connection);
   if (may_wait) {
     wait_for_rate(connection);
-  } else if (lacks_something(connection)) {
+  } else if (lacks) {
     make_ready(connection);
   } else if (connection.is_finishing) {
     const CloseReason left = is_draining_ ? CloseReason::drained : CloseReason::aged;

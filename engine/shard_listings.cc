@@ -34,7 +34,7 @@ void Shard::scan_lag() {
     if (connection.state != ConnectionState::streaming) continue;
     Lag lag;
     if (!look_at_lag(connection, lag, wall_ms, steps)) {
-      close(connection, is_at_border(connection) ? io::CloseMode::orderly : io::CloseMode::reset, CloseReason::lagging);
+      close_lagging(connection);
       continue;
     }
     if (connection.is_over_soft) ++soft_lagging_found_;

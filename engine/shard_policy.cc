@@ -93,7 +93,7 @@ void Shard::skip_ahead(Connection& connection, Subscription& subscription) {
 bool Shard::apply_policies(Connection& connection) {
   for (std::uint32_t i = 0; i < connection.subscription_count; ++i) ensure_current(*connection.subscriptions()[i].view);
   if (connection.torn != nullptr && connection.torn->is_lost()) {
-    close(connection, io::CloseMode::reset, CloseReason::lagging);
+    close_lagging(connection);
     return false;
   }
   for (std::uint32_t i = 0; i < connection.subscription_count; ++i) {
@@ -107,7 +107,7 @@ bool Shard::apply_policies(Connection& connection) {
         return true;  // Nothing goes behind that.
       }
     } else if (!apply_policy(connection, i)) {
-      close(connection, is_at_border(connection) ? io::CloseMode::orderly : io::CloseMode::reset, CloseReason::lagging);
+      close_lagging(connection);
       return false;
     }
   }
@@ -173,6 +173,11 @@ bool Shard::apply_policy(Connection& connection, std::uint32_t index) {
       return !is_lost;
   }
   return true;
+}
+
+// At a border between two events if it stands there: else what it was sent of one must not look like all of it.
+void Shard::close_lagging(Connection& connection) {
+  close(connection, is_at_border(connection) ? io::CloseMode::orderly : io::CloseMode::reset, CloseReason::lagging);
 }
 
 // Adds up how far it is behind. False: it is beyond a limit whose policy closes it, also while it takes nothing.

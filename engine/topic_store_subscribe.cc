@@ -206,9 +206,10 @@ StartPlan TopicStore::subscribe(std::uint32_t shard, std::span<const std::string
       break;
   }
   plan.is_over = plan.gaps.empty();
+  std::vector<std::optional<Position>> unsent(topics.size());
   for (std::size_t i = 0; i < topics.size(); ++i) {
-    Position unsent;
-    if (!topics[i]->is_ended || has_unsent(*topics[i], plan.places[i], unsent)) plan.is_over = false;
+    if (Position first; has_unsent(*topics[i], plan.places[i], first)) unsent[i] = first;
+    if (!topics[i]->is_ended || unsent[i]) plan.is_over = false;
   }
   for (std::size_t i = 0; i < topics.size(); ++i) {
     Topic* topic = topics[i];
@@ -223,8 +224,8 @@ StartPlan TopicStore::subscribe(std::uint32_t shard, std::span<const std::string
     // What gap there may be in the keys up to now is told, or nothing is missing that was asked for.
     if (place.conflates) place.floor_count = topic->keys->floor_count();
     // What it has yet to be sent must not be freed before: the shard raises this again when it has been offered all.
-    if (Position unsent; has_unsent(*topic, place, unsent)) {
-      const std::uint64_t before = unsent.before().packed;
+    if (unsent[i]) {
+      const std::uint64_t before = unsent[i]->before().packed;
       if (before < view->lap_position.load(std::memory_order_relaxed))
         view->lap_position.store(before, std::memory_order_relaxed);
     }
