@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/units.h"
+#include "proto/event_check.h"
 #include "proto/json_text.h"
 #include "proto/position.h"
 #include "proto/sse_encoder.h"
@@ -296,11 +297,7 @@ Result<Done> TopicStore::publish_batch(std::span<const BatchEntry> batch, std::v
     if (bad_index != nullptr) *bad_index = i;
     if (!is_valid_topic(batch[i].topic))
       return Error{Error::Code::invalid_argument, "a topic is 1 to 255 bytes of UTF-8 without control characters"};
-    const EventRefusal refusal = check_event(batch[i].event, event_bytes_max);
-    if (refusal != EventRefusal::none) {
-      return Error{refusal == EventRefusal::data_too_large ? Error::Code::too_large : Error::Code::invalid_argument,
-                   explain(refusal)};
-    }
+    if (auto checked = check_event(batch[i].event, event_bytes_max); !checked) return checked;
     append_event_body(bodies, batch[i].event);
     ends.push_back(bodies.size());
   }

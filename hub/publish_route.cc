@@ -7,8 +7,8 @@
 #include "hub/hub.h"
 #include "hub/publish_parameters.h"
 #include "hub/request_body.h"
+#include "proto/event_check.h"
 #include "proto/limits.h"
-#include "proto/sse_encoder.h"
 #include "proto/topic_name.h"
 
 namespace broadside::hub {
@@ -75,8 +75,7 @@ Response Hub::send_to_connection(const Request& request, const std::string& conn
   if (const std::string wrong = parse_publish_parameters(request.query, parameters); !wrong.empty()) return problem(400, wrong);
   if (!parameters.id.empty()) return problem(400, "id= is not for one connection: what is sent to it is not kept and has no id");
   const Event event = parameters.event(request.body);
-  const EventRefusal refusal = check_event(event, event_bytes_max_);
-  if (refusal != EventRefusal::none) return problem(refusal == EventRefusal::data_too_large ? 413 : 400, explain(refusal));
+  if (const auto checked = check_event(event, event_bytes_max_); !checked) return problem_of(checked.error());
   if (!engine_->start_send_to(connection, event, request.token, common_headers(request))) {
     return problem(404, "there is no such connection");
   }
