@@ -104,6 +104,11 @@ function(broadside_add_public_library target type)
   set_target_properties(${target} PROPERTIES LINKER_LANGUAGE CXX OUTPUT_NAME ${arg_NAME} EXPORT_NAME ${arg_EXPORT}
     VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR}
     ARCHIVE_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}" LIBRARY_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}")
+  if(type STREQUAL SHARED)
+    set(exports "${PROJECT_SOURCE_DIR}/cmake/broadside.map")
+    target_link_options(${target} PRIVATE "LINKER:--version-script,${exports}")
+    set_target_properties(${target} PROPERTIES LINK_DEPENDS "${exports}")
+  endif()
   # Another version of the compiler could not read our intermediate code, and would refuse the whole archive for it.
   if(type STREQUAL STATIC AND CMAKE_INTERPROCEDURAL_OPTIMIZATION AND CMAKE_CXX_COMPILER_ID STREQUAL GNU)
     add_custom_command(TARGET ${target} POST_BUILD VERBATIM

@@ -1,5 +1,6 @@
 /// @file
-/// BROADSIDE_API marks what a shared libbroadside offers: everything else in it is hidden. Usable from C and C++.
+/// What a shared libbroadside offers. Usable from C and C++.
 #pragma once
 
+/// Marks a class or a function of the public API; everything else is hidden.
 #define BROADSIDE_API __attribute__((visibility("default")))

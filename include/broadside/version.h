@@ -14,10 +14,10 @@
 #ifdef __cplusplus
 namespace broadside {
 
-constexpr int kVersionMajor = BROADSIDE_VERSION_MAJOR;
-constexpr int kVersionMinor = BROADSIDE_VERSION_MINOR;
-constexpr int kVersionPatch = BROADSIDE_VERSION_PATCH;
-constexpr const char* kVersion = BROADSIDE_VERSION;  ///< "MAJOR.MINOR.PATCH".
+constexpr int kVersionMajor = BROADSIDE_VERSION_MAJOR;  ///< BROADSIDE_VERSION_MAJOR for C++.
+constexpr int kVersionMinor = BROADSIDE_VERSION_MINOR;  ///< BROADSIDE_VERSION_MINOR for C++.
+constexpr int kVersionPatch = BROADSIDE_VERSION_PATCH;  ///< BROADSIDE_VERSION_PATCH for C++.
+constexpr const char* kVersion = BROADSIDE_VERSION;     ///< "MAJOR.MINOR.PATCH".
 
 }  // namespace broadside
 #endif
