@@ -155,7 +155,7 @@ void Shard::begin_stream(Connection& connection, const SubscribeRequest& request
   set_bounds(connection, request, plan, admission);
   add_slots(connection);
   make_ready(connection);
-  tell_subscribed(connection, plan.start_position);
+  tell_subscribed(connection, std::min(plan.start_position, published_));
   if (!io_->watch(connection.socket, connection.token())) {
     close(connection, io::CloseMode::reset, CloseReason::failed);
     return;
@@ -241,8 +241,10 @@ void Shard::append_own(Connection& connection, std::string_view bytes) {
 // The position up to which the connection has been sent everything, once the frame under way is complete.
 Position Shard::sent_position(Connection& connection) {
   Position sent = published_;
+  Position passed{UINT64_MAX};  // In every topic. Of a newcomer that is newer than this turn.
   for (std::uint32_t i = 0; i < connection.subscription_count; ++i) {
     Subscription& subscription = connection.subscriptions()[i];
+    passed = std::min(passed, subscription.passed);
     ensure_current(*subscription.view);
     if (subscription.has_ended) {
       // What comes behind the end is for the next stream.
@@ -256,7 +258,7 @@ Position Shard::sent_position(Connection& connection) {
     const bool is_inside = connection.partial_bytes > 0 && connection.torn == nullptr && connection.partial_subscription == i;
     sent = std::min(sent, is_inside ? *next : next->before());
   }
-  return sent;
+  return std::max(sent, passed);
 }
 
 SendOutcome Shard::send_to(const std::array<std::uint64_t, 2>& id, std::string_view event_body) {

@@ -95,7 +95,7 @@ struct SubscriberView {
   std::span<const std::string_view> topics;
   std::string_view subject;  // As in its Admission.
   std::uint64_t user_data = 0;
-  Position sent;  // It has been sent everything up to here: what it would resume from.
+  Position sent;  // It has been sent everything up to here, perhaps more: a resume from here loses nothing.
 };
 
 // Why on_lag is called.
