@@ -18,6 +18,9 @@ class SimHost final : public RequestHandler {
   SubscribeDecision authorise(const Request& request, const SubscribeRequest& /*wanted*/) noexcept override {
     SubscribeDecision decision;
     decision.admission.user_data = 1;
+    // Where any stream may have to leave at any time, some for want of a right.
+    if (world_.plan.config.stream_age_max_ms != 0 && !world_.is_healed && dice_.one_in(4))
+      decision.admission.expires_ms = world_.clock.wall_ms() + dice_.scaled(1, 20'000);
     decision.is_deferred = defers_ && !world_.is_healed && dice_.one_in(2);
     if (decision.is_deferred) waiting_.push_back(request.token);
     return decision;
