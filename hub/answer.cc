@@ -39,6 +39,10 @@ Response problem_of(const Error& error, std::string_view prefix) {
   return problem(status, std::string(prefix) + error.message, status == 503 ? "Retry-After: 1\r\n" : "");
 }
 
+Response refusal_of(const Verdict& verdict, std::string_view prefix) {
+  return problem(verdict.status, std::string(prefix) + verdict.detail, verdict.headers);
+}
+
 Response json_answer(std::string body) { return {.status = 200, .headers = {}, .body = std::move(body)}; }
 
 std::string id_of(const Published& published, std::string_view own_id) {

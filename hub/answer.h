@@ -7,6 +7,7 @@
 #include "broadside/engine.h"
 #include "broadside/error.h"
 #include "broadside/handler.h"
+#include "hub/auth/verdict.h"
 
 namespace broadside::hub {
 
@@ -14,6 +15,8 @@ namespace broadside::hub {
 [[nodiscard]] Response problem(int status, std::string_view detail, std::string headers = {});
 // The problem of a call that the engine refused; `prefix` stands before its message.
 [[nodiscard]] Response problem_of(const Error& error, std::string_view prefix = {});
+// What is answered instead of what the verdict does not allow; `prefix` stands before its detail.
+[[nodiscard]] Response refusal_of(const Verdict& verdict, std::string_view prefix = {});
 [[nodiscard]] Response json_answer(std::string body);
 
 // The id that subscribers see: the publisher's own, or the position.

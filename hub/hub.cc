@@ -12,6 +12,7 @@
 #include "hub/status_route.h"
 #include "proto/json_text.h"
 #include "proto/topic_name.h"
+#include "proto/uri.h"
 
 namespace broadside::hub {
 namespace {
@@ -23,11 +24,15 @@ constexpr const char* kPageHeaders =
     "X-Content-Type-Options: nosniff\r\n"
     "Referrer-Policy: no-referrer\r\n";
 
-std::vector<Listener> listeners_of(const std::vector<std::string>& listen) {
-  std::vector<Listener> listeners;
-  listeners.reserve(listen.size());
-  for (const std::string& address : listen) listeners.push_back(listener_of(address));
-  return listeners;
+// What a subscription is for, as the engine reads it, which refuses what is malformed.
+std::vector<std::string> topics_of(const Request& request) {
+  std::vector<std::string> topics;
+  if (Route route = route_of(request.path); !route.name.empty()) topics.push_back(std::move(route.name));
+  QueryParameters parameters(request.query);
+  while (parameters.next() != QueryParameters::Step::end) {
+    if (parameters.name() == "topic") topics.push_back(parameters.value());
+  }
+  return topics;
 }
 
 Response not_found(std::string_view what) { return problem(404, what); }
@@ -38,10 +43,12 @@ Response topic_invalid() { return problem(400, "a topic is 1 to 255 bytes of UTF
 
 Hub::Hub(const HubOptions& options)
     : cors_(options.cors_origins),
-      guard_(listeners_of(options.listen), options.anonymous_publish, cors_),
+      authority_(options.authority, cors_),
       event_bytes_max_(options.event_bytes_max),
       is_diagnostic_echo_(options.is_diagnostic_echo),
-      access_log_(options.access_log) {}
+      access_log_(options.access_log),
+      audit_log_(options.audit_log, options.audit_level),
+      clock_(options.clock) {}
 
 void Hub::attach(Engine& engine) {
   BROADSIDE_ASSERT(engine_ == nullptr);
@@ -70,11 +77,38 @@ Response Hub::on_request(const Request& request) noexcept {
 
 SubscribeDecision Hub::on_subscribe(const Request& request) noexcept {
   try {
-    if (access_log_ != nullptr) log_access(request, 200);
-    return {.status = 200, .headers = cors_.headers_for(request.header("Origin")), .detail = {}};
+    Verdict verdict = subscribe_verdict(request, topics_of(request), caller_of(request));
+    if (access_log_ != nullptr) log_access(request, verdict.status);
+    return {.status = verdict.status,
+            .headers = cors_.headers_for(request.header("Origin")) + verdict.headers,
+            .detail = std::move(verdict.detail)};
   } catch (const std::exception&) {
     return {.status = 503, .headers = {}, .detail = {}};
   }
+}
+
+Caller Hub::caller_of(const Request& request) const {
+  return authority_.caller_of(request, static_cast<std::int64_t>(clock_->wall_ms()));
+}
+
+void Hub::audit(const Request& request, std::string_view action, std::string_view target, const Caller& caller,
+                const Verdict& verdict) {
+  audit_log_.write({.action = action, .target = target, .peer = request.peer}, caller, verdict,
+                   static_cast<std::int64_t>(clock_->wall_ms()));
+}
+
+Verdict Hub::subscribe_verdict(const Request& request, std::span<const std::string> topics, const Caller& caller) {
+  Verdict verdict = authority_.subscribe(caller, topics);
+  // Streams that are allowed are no news: there is one for each of very many pages.
+  if (!verdict.is_allowed()) audit(request, "subscribe", topics.empty() ? "" : topics.front(), caller, verdict);
+  return verdict;
+}
+
+Verdict Hub::admin_verdict(const Request& request) {
+  const Caller caller = caller_of(request);
+  Verdict verdict = authority_.administer(caller, request);
+  audit(request, "admin", request.path, caller, verdict);
+  return verdict;
 }
 
 std::string Hub::common_headers(const Request& request) noexcept {
@@ -106,6 +140,9 @@ Response Hub::answer(const Request& request) {
 }
 
 Response Hub::answer_get(const Request& request, const Route& route) {
+  if (is_administration(route.resource)) {
+    if (const Verdict verdict = admin_verdict(request); !verdict.is_allowed()) return refusal_of(verdict);
+  }
   switch (route.resource) {
     case Resource::page:
       return {
@@ -189,7 +226,7 @@ void Hub::log_access(const Request& request, int status) const {
   line += request.path;
   if (!request.query.empty()) {
     line += '?';
-    line += request.query;
+    line += without_token(request.query);
   }
   line += ' ' + std::to_string(status);
   access_log_->log(LogLevel::info, line);

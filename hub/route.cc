@@ -40,6 +40,27 @@ Route route_of(std::string_view path) {
   return {.resource = is_decodable ? Resource::unknown : Resource::bad_escape, .name = {}};
 }
 
+bool is_administration(Resource resource) {
+  switch (resource) {
+    case Resource::connections:
+    case Resource::topics:
+    case Resource::topic:
+    case Resource::metrics:
+      return true;
+    case Resource::page:
+    case Resource::events:
+    case Resource::topic_log:
+    case Resource::connection:
+    case Resource::healthz:
+    case Resource::readyz:
+    case Resource::server:
+    case Resource::unknown:
+    case Resource::bad_escape:
+      return false;
+  }
+  return false;
+}
+
 std::string_view allowed_methods(Resource resource, bool is_diagnostic_echo) {
   switch (resource) {
     case Resource::page:

@@ -17,7 +17,7 @@ struct Row {
 
 std::string refusal_of(const PublishGuard& guard, const std::string& host, const std::vector<RequestHeader>& headers,
                        std::string_view topic = "a", std::uint32_t listener = 0) {
-  return guard.right_of(Request{.method = "POST", .host = host, .headers = headers, .listener = listener}).refusal(topic);
+  return guard.right_of(Request{.method = "POST", .host = host, .headers = headers, .listener = listener}).verdict(topic).detail;
 }
 
 TEST(PublishGuard, lets_this_machine_publish_on_loopback) {
