@@ -24,12 +24,13 @@ constexpr const char* kPageHeaders =
     "X-Content-Type-Options: nosniff\r\n"
     "Referrer-Policy: no-referrer\r\n";
 
-// What a subscription is for, as the engine reads it, which refuses what is malformed.
+// What a subscription is for, as the engine reads it. Nothing for what is malformed, which the engine then refuses.
 std::vector<std::string> topics_of(const Request& request) {
   std::vector<std::string> topics;
   if (Route route = route_of(request.path); !route.name.empty()) topics.push_back(std::move(route.name));
   QueryParameters parameters(request.query);
-  while (parameters.next() != QueryParameters::Step::end) {
+  for (auto step = parameters.next(); step != QueryParameters::Step::end; step = parameters.next()) {
+    if (step == QueryParameters::Step::bad_escape) return {};
     if (parameters.name() == "topic") topics.push_back(parameters.value());
   }
   return topics;

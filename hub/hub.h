@@ -23,7 +23,7 @@
 namespace broadside::hub {
 
 struct HubOptions {
-  AuthorityOptions authority;                    // Listens at what Config::listen is.
+  AuthorityOptions authority;                    // Its addresses are those of Config::listen.
   std::vector<std::string> cors_origins;         // Each without a Cors::origin_problem().
   std::uint64_t event_bytes_max = 256 << 10;     // As Config::event_bytes_max.
   bool is_diagnostic_echo = false;               // POST / answers with its body.

@@ -30,7 +30,7 @@ Result<std::string> read_token(const TokenSource& source) {
 
 Result<std::string> authorization_field(const TokenSource& source) {
   const Result<std::string> text = read_token(source);
-  if (!text) return text;
+  if (!text) return text.error();
   const std::string token = trimmed(text.value());
   if (token.empty() && source.path.empty()) return std::string();
   const bool is_one_word = std::all_of(token.begin(), token.end(), [](char byte) { return byte > 0x20 && byte < 0x7F; });

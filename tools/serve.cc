@@ -190,6 +190,11 @@ class Server {
       return notifier_.tell("READY=1");
     }
     SettledWithKeys settled = settle_with_keys(command_);
+    // A file that is lost or cut short must not open what was closed.
+    if (!options_.keys.is_empty() && settled.options.keys.is_empty()) {
+      settled.problems.emplace_back(
+          "auth_key, auth_jwks: without a key everybody may subscribe to everything; that needs a restart");
+    }
     for (const std::string& problem : settled.problems) log_.log(LogLevel::error, problem);
     if (settled.problems.empty()) {
       for (const std::string& note : settled.notes) log_.log(LogLevel::info, note);
@@ -329,9 +334,8 @@ constexpr const char* kEnvironmentPrefix = "BROADSIDE_";
 constexpr const char* kFooter =
     "Every flag has an environment variable (shown as Env) and, but for --config and --check-config, a key in the file of\n"
     "--config: --history-age is history_age. The flag wins over the environment, which wins over the file. In BROADSIDE_LISTEN,\n"
-    "BROADSIDE_ADMIN_LISTEN and BROADSIDE_CORS_ORIGIN several values are separated by commas. SIGHUP reads the file and the "
-    "keys\n"
-    "again; SIGTERM or SIGINT drains, a second one stops at once.\n\n"
+    "BROADSIDE_ADMIN_LISTEN and BROADSIDE_CORS_ORIGIN several values are separated by commas. SIGHUP reads the file and the\n"
+    "keys again; SIGTERM or SIGINT drains, a second one stops at once.\n\n"
     "A token's claim \"broadside\" says what it allows, topics by patterns:\n"
     "  {\"subscribe\": [\"prices.*\"], \"publish\": [\"*\"], \"send\": true, \"admin\": true}\n\n"
     "Examples:\n"

@@ -149,7 +149,7 @@ Verdict Authority::send(const Caller& caller, const Request& request) const {
     case Caller::Kind::known:
       break;
   }
-  if (const Verdict page = check_page(caller, request); !page.is_allowed()) return page;
+  if (Verdict page = check_page(caller, request); !page.is_allowed()) return page;
   return caller.rights.can_send ? Verdict{} : lacks_right("the token does not allow to send to connections");
 }
 

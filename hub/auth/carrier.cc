@@ -81,14 +81,16 @@ CarriedToken find_token(const Request& request, const CarrierOptions& options) {
 
 std::string without_token(std::string_view query) {
   std::string safe;
-  while (!query.empty()) {
-    const std::string_view parameter = take_piece(query, '&');
+  for (;;) {
+    const std::size_t end = query.find('&');
+    const std::string_view parameter = query.substr(0, end);
     const std::string_view name = parameter.substr(0, parameter.find('='));
     const bool is_token = percent_decode(name, true) == kQueryName;
     safe += is_token ? std::string(name) + "=***" : std::string(parameter);
-    if (!query.empty()) safe += '&';
+    if (end == std::string_view::npos) return safe;
+    safe += '&';
+    query.remove_prefix(end + 1);
   }
-  return safe;
 }
 
 std::string cookie_problem(std::string_view name) {

@@ -4,6 +4,8 @@
 namespace broadside::hub {
 
 bool JsonObject::parse(std::string_view text) {
+  // simdjson copies from where it is told to, and the view may be null.
+  if (text.empty()) return false;
   // The bound of the depth is given with the memory, which the parser then keeps.
   if (parser_.allocate(text.size(), kDepthMax) != simdjson::SUCCESS) return false;
   // parse() copies the text: simdjson reads some bytes beyond its end.

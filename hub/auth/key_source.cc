@@ -92,9 +92,11 @@ Result<KeySet> read_keys(const KeySources& sources, std::vector<std::string>& no
     return Error{Error::Code::invalid_argument, where + ": " + why};
   };
   for (const std::string& source : sources.keys) {
+    std::string where = "auth_key ";
+    where += source;
     Result<Key> key = read_key(source);
-    if (!key) return refused("auth_key " + source, key.error().message);
-    if (const std::string wrong = keys.add(std::move(key.value())); !wrong.empty()) return refused("auth_key " + source, wrong);
+    if (!key) return refused(where, key.error().message);
+    if (const std::string wrong = keys.add(std::move(key.value())); !wrong.empty()) return refused(where, wrong);
   }
   if (!sources.jwks_path.empty()) {
     const std::string where = "auth_jwks " + sources.jwks_path;

@@ -91,6 +91,8 @@ TEST(Claims, of_a_wrong_kind_or_said_twice_are_none) {
     Claims claims;
     EXPECT_FALSE(parse_claims(bad, claims)) << bad;
   }
+  Claims claims;
+  EXPECT_FALSE(parse_claims(std::string_view(), claims)) << "a view of nothing";
 }
 
 TEST(Claims, have_a_bound_for_depth_and_for_the_subject) {

@@ -217,6 +217,8 @@ TEST_F(ForgedToken, is_not_let_in_signed_by_somebody_else) {
       all.push_back(
           {other.algorithm() + "'s signature under " + signer.algorithm() + "'s header",
            with_parts(part(token, 0), part(token, 1), encode_base64url(other.sign(part(token, 0) + "." + part(token, 1))))});
+      all.push_back({other.algorithm() + " that calls itself " + signer.algorithm(),
+                     other.token(kClaims, R"({"alg":")" + signer.algorithm() + "\"}")});
       all.push_back({"kid of " + other.algorithm(), signer.token_of(name_of_key(other), kClaims)});
     }
     // The signature of another token of the same signer.

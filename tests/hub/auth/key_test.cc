@@ -46,8 +46,7 @@ TEST(Key, checks_signatures_of_each_algorithm) {
                                Signer::rs256(), Signer::es256(), Signer::eddsa()}) {
     SCOPED_TRACE(signer.algorithm());
     const Algorithm algorithm = *algorithm_of(signer.algorithm());
-    Result<Key> key =
-        is_hmac(algorithm) ? Key::from_secret(algorithm, secret) : Key::from_pem(algorithm, signer.public_pem());
+    Result<Key> key = is_hmac(algorithm) ? Key::from_secret(algorithm, secret) : Key::from_pem(algorithm, signer.public_pem());
     ASSERT_EQ(refusal_of(key), "");
     const std::string signature = signer.sign("text");
     EXPECT_TRUE(key->verifies("text", signature));
@@ -144,7 +143,7 @@ TEST(Key, takes_the_examples_of_the_rfcs) {
   for (const Example& example : examples) {
     const Algorithm algorithm = *algorithm_of(example.signer.algorithm());
     Result<Key> key = is_hmac(algorithm) ? Key::from_secret(algorithm, example.signer.secret())
-                                               : Key::from_pem(algorithm, example.signer.public_pem());
+                                         : Key::from_pem(algorithm, example.signer.public_pem());
     ASSERT_EQ(refusal_of(key), "") << example.what;
     EXPECT_TRUE(key->verifies(example.text, *decode_base64url(example.signature))) << example.what;
   }
