@@ -139,7 +139,7 @@ Result<Done> add_jwks(std::string_view json, KeySet& keys, std::vector<std::stri
     Result<Key> key = key_of(jwk);
     const std::string id(jwk.text("kid"));
     if (!key) {
-      notes.push_back("key `" + id + "` is passed over: " + key.error().message);
+      notes.push_back("key `" + id + "` of the key set is passed over: " + key.error().message);
       continue;
     }
     key->set_id(id);

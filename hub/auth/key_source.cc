@@ -99,13 +99,10 @@ Result<KeySet> read_keys(const KeySources& sources, std::vector<std::string>& no
     if (const std::string wrong = keys.add(std::move(key.value())); !wrong.empty()) return refused(where, wrong);
   }
   if (!sources.jwks_path.empty()) {
-    const std::string where = "auth_jwks " + sources.jwks_path;
     const Result<std::string> json = read_file(sources.jwks_path, kJwksBytesMax);
     if (!json) return refused("auth_jwks", json.error().message);
-    std::vector<std::string> passed_over;
-    const Result<Done> added = add_jwks(json.value(), keys, passed_over);
-    if (!added) return refused(where, added.error().message);
-    for (const std::string& note : passed_over) notes.push_back(where + ": " + note);
+    const Result<Done> added = add_jwks(json.value(), keys, notes);
+    if (!added) return refused("auth_jwks " + sources.jwks_path, added.error().message);
   }
   return keys;
 }
