@@ -15,13 +15,13 @@ namespace broadside::hub {
 [[nodiscard]] Response problem(int status, std::string_view detail, std::string headers = {});
 // The problem of a call that the engine refused; `prefix` stands before its message.
 [[nodiscard]] Response problem_of(const Error& error, std::string_view prefix = {});
-// What is answered instead of what the verdict does not allow; `prefix` stands before its detail.
-[[nodiscard]] Response refusal_of(const Verdict& verdict, std::string_view prefix = {});
 [[nodiscard]] Response json_answer(std::string body);
 
 // The id that subscribers see: the publisher's own, or the position.
 [[nodiscard]] std::string id_of(const Published& published, std::string_view own_id);
 // {"id","position","subscribers"} and, for one that was there already, "duplicate": true.
 [[nodiscard]] std::string published_json(const Published& published, std::string_view own_id);
+// What is answered instead of what the verdict does not allow; `prefix` stands before its detail.
+[[nodiscard]] Response refusal_of(const Verdict& verdict, std::string_view prefix = {});
 
 }  // namespace broadside::hub
