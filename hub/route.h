@@ -12,6 +12,7 @@ enum class Resource : std::uint8_t {
   events,       // /events
   topic_log,    // /events/{topic}
   connection,   // /connections/{id}
+  connection_token,  // /connections/{id}/token
   connections,  // /connections
   topics,       // /topics
   topic,        // /topics/{topic}
@@ -30,6 +31,9 @@ struct Route {
 
 // `path` is still percent-encoded: an escaped slash is part of a name, never a separator.
 [[nodiscard]] Route route_of(std::string_view path);
+
+// Whether it is about the server itself, all of its topics, or its connections: not for everybody.
+[[nodiscard]] bool is_administration(Resource resource);
 
 // The value of Allow; empty for what does not exist.
 [[nodiscard]] std::string_view allowed_methods(Resource resource, bool is_diagnostic_echo);

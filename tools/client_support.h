@@ -16,6 +16,8 @@
 #include <string_view>
 #include <vector>
 
+#include "tools/client_token.h"
+
 namespace broadside::tools {
 
 using SteadyClock = std::chrono::steady_clock;
@@ -30,10 +32,13 @@ struct Target {
   std::string url;
   std::vector<std::string> headers;  // "Name: value", each with a colon.
   std::string unix_socket;           // Empty = TCP.
+  TokenSource token;
 };
 
 // Adds the URL and the options that a Target is made of.
 void add_target_options(CLI::App& command, Target& target, const std::string& url_help);
+// Adds the header that carries the token, if there is one. Throws CLI::ValidationError, for callbacks of commands.
+void add_token_header(Target& target);
 
 // What is wrong with `header` as a field of a request; empty if nothing is.
 [[nodiscard]] std::string header_problem(const std::string& header);

@@ -444,7 +444,9 @@ TEST_P(HostingTest, a_stream_ends_with_its_right_and_goes_on_when_that_is_renewe
   std::atomic<int> outcome{-1};
   const auto renew = [&](const std::string& subject) {
     outcome = -1;
-    engine_->start_renew(connection, subject, begin + 3'600'000, [&](RenewOutcome said) { outcome = static_cast<int>(said); });
+    engine_->start_renew(
+        connection, begin + 3'600'000, [&](const SubscriberView& subscriber) { return subscriber.subject == subject; },
+        [&](RenewOutcome said) { outcome = static_cast<int>(said); });
     while (outcome < 0 && !deadline.has_passed()) std::this_thread::yield();
     return outcome.load();
   };
