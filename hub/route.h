@@ -8,14 +8,14 @@
 namespace broadside::hub {
 
 enum class Resource : std::uint8_t {
-  page,         // /
-  events,       // /events
-  topic_log,    // /events/{topic}
-  connection,   // /connections/{id}
+  page,              // /
+  events,            // /events
+  topic_log,         // /events/{topic}
+  connection,        // /connections/{id}
   connection_token,  // /connections/{id}/token
-  connections,  // /connections
-  topics,       // /topics
-  topic,        // /topics/{topic}
+  connections,       // /connections
+  topics,            // /topics
+  topic,             // /topics/{topic}
   healthz,
   readyz,
   metrics,

@@ -124,6 +124,32 @@ TEST_P(Auth, subscribing_needs_a_token_with_the_right_for_every_topic) {
   }
 }
 
+TEST_P(Auth, a_stream_is_told_of_its_tokens_end_and_closed_then_unless_that_is_renewed) {
+  start_with_key();
+  const auto token_until = [&](std::int64_t seconds, std::string_view subject, std::string_view rights) {
+    return signer_.token("{\"exp\":" + std::to_string(std::time(nullptr) + seconds) + R"(,"sub":")" + std::string(subject) +
+                         R"(","broadside":)" + std::string(rights) + "}");
+  };
+  constexpr std::string_view kRights = R"({"subscribe":["a","b"]})";
+  const Headers soon = bearer(token_until(8, "alice", kRights));
+  SseStream ending = subscribe_open("/events/a", soon);
+  SseStream renewed = subscribe_open("/events?topic=a&topic=b", soon);
+  ASSERT_TRUE(renewed.wait_for("broadside.auth-expiring") && ending.wait_for("broadside.auth-expiring"));
+  const std::string id = json_string(renewed.find("broadside.auth-expiring")->data, "/connection");
+  const std::string target = "/connections/" + id + "/token";
+  EXPECT_EQ(post(target, "").status(), 401);
+  EXPECT_EQ(post_as("nonsense", target, "").status(), 401);
+  EXPECT_EQ(post_as(token_until(3600, "bob", kRights), target, "").status(), 403);
+  EXPECT_EQ(post_as(token_until(3600, "alice", R"({"subscribe":["a"]})"), target, "").status(), 403);
+  EXPECT_EQ(post_as(token_until(3600, "alice", kRights), "/connections/0123/token", "").status(), 404);
+  EXPECT_EQ(post_as(token_until(3600, "alice", kRights), target, "").status(), 200);
+  EXPECT_TRUE(ending.wait_closed());
+  EXPECT_EQ(subscribe("/events/a", soon).head().status, 200) << "the allowance for clocks that differ";
+  EXPECT_EQ(post_as(token(R"({"publish":["a"]})"), "/events/a", "still there").status(), 200);
+  EXPECT_TRUE(renewed.wait_published(1));
+  EXPECT_EQ(ending.published_data(), Strings{});
+}
+
 TEST_P(Auth, what_anybody_may_is_said_by_patterns) {
   start_with_key({"--anonymous-subscribe", "public.*", "--anonymous-publish", "wall"});
   EXPECT_EQ(subscribe_open("/events/public.a").head().status, 200);
