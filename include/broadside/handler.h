@@ -54,16 +54,16 @@ struct Response {
   bool is_deferred = false;  // The answer comes later by Engine::respond(request.token, ...).
 };
 
-// Reads a chunked body as it arrives. Its output goes to the client at once, as a chunked response.
+// Reads a body as it arrives, on the thread that asked on_stream. Its output goes to the client at once, as a chunked response.
 class BodyReader {
  public:
-  virtual ~BodyReader() = default;
+  virtual ~BodyReader() = default;  // Without on_end before it: the body was cut.
   // Appends to `out` what the client shall get now. False ends the exchange: what is in `out` is sent, then the close.
   virtual bool on_body(std::string_view bytes, std::string& out) noexcept = 0;
   virtual void on_end(std::string& out) noexcept = 0;  // The body was complete.
 };
 
-// What on_stream decides about a request with a chunked body.
+// What on_stream decides about a request with a body.
 struct StreamDecision {
   std::unique_ptr<BodyReader> reader;  // Set: `headers` are answered with 200 at once, and the body goes to the reader.
   std::string headers;                 // Complete lines with CRLF; with Content-Type.
@@ -119,8 +119,9 @@ class RequestHandler {
             .content_type = "application/problem+json",
             .body = R"({"type":"about:blank","title":"Not Found","status":404,"detail":"no such path"})"};
   }
-  // The head of a request with a chunked body, before the body: take it as a stream, or leave it (null reader) to on_request,
-  // which then gets the body whole. Leaves it.
+  // The head of a request with a body, before the body: take it as a stream, of any length and at any pace, or leave it (null
+  // reader) to on_request, which then gets the body whole if it is not larger than Config::body_bytes_max. Requests of HTTP/1.0
+  // go to on_request unasked. Leaves it.
   virtual StreamDecision on_stream(const Request& /*request*/) noexcept { return {}; }
   // GET or HEAD of /events and below: whether `wanted`, which is well-formed, becomes a stream. It does.
   virtual SubscribeDecision authorise(const Request& /*request*/, const SubscribeRequest& /*wanted*/) noexcept { return {}; }
