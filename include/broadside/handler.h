@@ -91,7 +91,7 @@ struct SubscribeDecision {
 
 // One stream, as hooks see it. All views are valid during the call alone.
 struct SubscriberView {
-  std::string_view connection;  // 32 hexadecimal digits: for Engine::send_to().
+  std::string_view connection;  // 32 hexadecimal digits: for Engine::start_send_to().
   std::span<const std::string_view> topics;
   std::string_view subject;  // As in its Admission.
   std::uint64_t user_data = 0;
@@ -107,9 +107,9 @@ enum class LagOutcome : std::uint8_t {
 
 // Implemented by the host; what is not overridden does what its comment says. Every call comes on a shard's thread (of a
 // host-driven engine: the host's), from several shards at once; it must be quick, since that shard delivers nothing meanwhile. It
-// may call everything of the engine but stop(), wait_drained() and run_once(). Subscribers that one shard tells of come in order:
-// on_subscribe first, on_disconnect last. All
-// is defined here, for hosts with and without RTTI.
+// may call everything of the engine but stop(), wait_drained() and run_once(); nothing is called from inside publish(). What is
+// told of one stream comes in order: on_subscribe first, on_disconnect last. All is defined here, for hosts with and without
+// RTTI.
 class RequestHandler {
  public:
   virtual ~RequestHandler() = default;
