@@ -1,6 +1,8 @@
 // A language model's answer, token by token, to the one who asked. Each answer is a topic with a name that cannot be guessed:
 // its log keeps the tokens, so a page that comes late or is cut in the middle of a word begins where it must, and `end` says when
 // the answer is complete. (start_send_to() reaches one connection too, but keeps nothing: a cut would lose what was said.)
+#include <cstdint>
+#include <cstdio>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -21,11 +23,9 @@ class Model {
  public:
   Model() {
     std::istringstream text(
-        "The server sends each event once . The page reads each event as it arrives . The log keeps each token of the answer . A "
-        "page that was cut comes back with the last id it has read . The server begins behind that id and sends what was missed "
-        ". "
-        "A stream of tokens is a topic of its own . The topic ends with the answer . A page that has read the end asks no more "
-        ".");
+        "The server sends each event once . The page reads each event as it arrives . The log keeps each token of the answer . "
+        "A page that was cut comes back with the last id it has read . The server begins behind that id and sends the rest . "
+        "A stream of tokens is a topic of its own . The topic ends with the answer . A page that reads the end asks no more .");
     std::string last = ".";
     for (std::string word; text >> word; last = word) followers_[last].push_back(word);
     followers_[last].push_back("The");

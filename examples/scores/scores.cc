@@ -42,16 +42,21 @@ class Batch {
 };
 
 // An event does not tell which topic it is of; where a stream has several, its data does.
+std::string json_of(const Match& match, int minute, const std::string& rest) {
+  return R"({"match":")" + match.home + "-" + match.away + R"(","minute":)" + std::to_string(minute) + "," + rest + "}";
+}
+
 void add_minute(Batch& batch, Match& match, int minute, std::mt19937& random) {
-  const std::string names = R"({"match":")" + match.home + "-" + match.away + R"(","minute":)" + std::to_string(minute);
-  for (const std::string& side : {match.home, match.away}) {
+  for (std::size_t side = 0; side < 2; ++side) {
     if (minute == 0 || random() % 60 != 0) continue;
-    ++match.goals[side == match.home ? 0 : 1];
+    ++match.goals[side];
     const std::string number = std::to_string(match.goals[0] + match.goals[1]);
-    batch.add(match, "goal", "goal " + number, names + R"(,"by":")" + side + R"("})");
+    const std::string& scorer = side == 0 ? match.home : match.away;
+    batch.add(match, "goal", "goal " + number, json_of(match, minute, R"("by":")" + scorer + "\""));
   }
-  batch.add(match, "score", "score",
-            names + R"(,"home":)" + std::to_string(match.goals[0]) + R"(,"away":)" + std::to_string(match.goals[1]) + "}");
+  const std::string home = std::to_string(match.goals[0]);
+  const std::string away = std::to_string(match.goals[1]);
+  batch.add(match, "score", "score", json_of(match, minute, R"("home":)" + home + R"(,"away":)" + away));
 }
 
 // GET /matches: what there is to subscribe to.
