@@ -78,6 +78,8 @@ struct Exchange {
 struct Extras {
   std::string subject;
   std::uint64_t user_data = 0;
+  std::uint64_t expires_ms = 0;    // On the wall clock; 0 = never.
+  bool is_told_of_expiry = false;  // By broadside.auth-expiring.
 };
 
 enum class ConnectionState : std::uint8_t { free, http, lingering, streaming };
