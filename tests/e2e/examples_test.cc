@@ -52,9 +52,6 @@ class Examples : public ::testing::Test {
     EXPECT_TRUE(stream.wait_for("broadside.open"));
     return stream;
   }
-  [[nodiscard]] SseStream resume(std::string_view target, const std::string& last_event_id) const {
-    return subscribe(target, {{"Last-Event-ID", last_event_id}});
-  }
   // All of a stream that ends by itself.
   [[nodiscard]] SseStream read_all(std::string_view target) const {
     SseStream stream = subscribe(target);
@@ -259,7 +256,7 @@ TEST_F(Examples, an_answer_comes_token_by_token_and_goes_on_after_a_cut) {
   const std::string other = ask();
   EXPECT_NE(other, target);
   const SseStream cut = read_all(other + "&limit=3");
-  SseStream rest = resume(other, cut.last_event_id());
+  SseStream rest = subscribe(other, {{"Last-Event-ID", cut.last_event_id()}});
   ASSERT_TRUE(rest.wait_closed());
   EXPECT_EQ(joined(cut.published_data()) + joined(rest.published_data()), text) << "the same question, in two pieces";
 }
@@ -305,14 +302,14 @@ TEST_F(LogTail, resumes_over_cuts_and_over_a_restart_of_the_program) {
   stream.connection().reset();
 
   write(10);
-  SseStream after_cut = resume("/events/log?last=20", stream.last_event_id());
+  SseStream after_cut = subscribe("/events/log?last=20", {{"Last-Event-ID", stream.last_event_id()}});
   ASSERT_TRUE(after_cut.wait_published(10));
   EXPECT_EQ(after_cut.published_data(), lines(80));
 
   stop(SIGTERM);
   write(10);
   START_OR_SKIP("log_tail", {"--file", path()});
-  SseStream after_restart = resume("/events/log?last=20", after_cut.last_event_id());
+  SseStream after_restart = subscribe("/events/log?last=20", {{"Last-Event-ID", after_cut.last_event_id()}});
   ASSERT_TRUE(after_restart.wait_published(10));
   write(5);
   ASSERT_TRUE(after_restart.wait_published(15));
