@@ -45,7 +45,7 @@ Response Hub::publish_lines(const Request& request, const std::string& path_topi
 StreamDecision Hub::on_stream(const Request& request) noexcept {
   // Whatever is left to on_request gets its refusal there.
   try {
-    if (request.method != "POST" || !is_body_ndjson(request) || is_body_encoded(request)) return {};
+    if (!request.is_chunked || request.method != "POST" || !is_body_ndjson(request) || is_body_encoded(request)) return {};
     const Route route = route_of(request.path);
     if (route.resource != Resource::events && route.resource != Resource::topic_log) return {};
     if (route.resource == Resource::topic_log && !is_valid_topic(route.name)) return {};
