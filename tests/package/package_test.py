@@ -19,8 +19,10 @@ BUILD = pathlib.Path(os.environ.get("BROADSIDE_BUILD_DIR", SOURCE / "build/dev")
 CXX = os.environ.get("CXX", "c++")
 COMMAND_SECONDS_MAX = 240
 
-ENGINE = HERE / "engine"  # Projects of one main.cc each.
+ENGINE = HERE / "engine"  # Projects of one main.cc each, or of one main.c.
+C_ENGINE = HERE / "c_engine"
 CODEC = HERE / "codec"
+C_CODEC = HERE / "c_codec"
 PUBLIC_HEADERS = {f"include/broadside/{header.name}" for header in (SOURCE / "include/broadside").glob("*.h")}
 VERSION = re.search(r'#define BROADSIDE_VERSION "(.*)"', (SOURCE / "include/broadside/version.h").read_text()).group(1)
 CODEC_OUTPUT = f"note two\nlines\n7 {VERSION}\n"
@@ -57,12 +59,15 @@ def files_below(folder):
 
 def compile_program(project, name, *flags):
     program = scratch() / name
-    run(CXX, "-std=c++20", project / "main.cc", *flags, "-o", program)
+    if (project / "main.c").exists():
+        run("cc", "-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror", project / "main.c", *flags, "-o", program)
+    else:
+        run(CXX, "-std=c++20", project / "main.cc", *flags, "-o", program)
     return program
 
 
 def build_with_cmake(project, target, **variables):
-    folder = scratch() / f"build-{target}"
+    folder = scratch() / f"build-{project.name}-{target}"
     definitions = [f"-D{name}={value}" for name, value in variables.items()]
     run("cmake", "-G", "Ninja", "-S", project, "-B", folder, f"-DCMAKE_CXX_COMPILER={CXX}", *definitions)
     run("cmake", "--build", folder, "--target", target, "-j", "2")
@@ -121,10 +126,11 @@ class Installed(PackageTest):
         for path in sorted(PUBLIC_HEADERS):
             for included in re.findall(r"^\s*#\s*include\s*(\S+)", (installed() / path).read_text(), re.MULTILINE):
                 ours = f"include/{included[1:-1]}" in PUBLIC_HEADERS and included.startswith('"')
-                self.assertTrue(ours or re.match(r"<(\w+|std(int|def|bool)\.h)>$", included), f"{path} includes {included}")
+                self.assertTrue(ours or re.match(r"<(\w+|(std(int|def|bool)|string)\.h)>$", included), f"{path} includes {included}")
 
     def test_cmake_finds_the_engine(self):
-        self.assert_serves(build_with_cmake(ENGINE, "lines", CMAKE_PREFIX_PATH=installed()))
+        for project in (ENGINE, C_ENGINE):
+            self.assert_serves(build_with_cmake(project, "lines", CMAKE_PREFIX_PATH=installed()))
 
     def test_cmake_takes_only_versions_that_do_not_break_a_caller(self):
         major, minor, _ = (int(number) for number in VERSION.split("."))
@@ -147,20 +153,10 @@ class Installed(PackageTest):
         }
         self.assertEqual(run("pkg-config", "--modversion", "broadside", env=environment).strip(), VERSION)
         self.assertNotIn("-luring", flags["broadside_sse"])
-        self.assert_serves(compile_program(ENGINE, "engine", *flags["broadside"]))
-        self.assertEqual(run(compile_program(CODEC, "codec", *flags["broadside_sse"])), CODEC_OUTPUT)
-
-    def test_the_version_is_known_to_c(self):
-        source = scratch() / "version.c"
-        source.write_text(
-            "#include <stdio.h>\n"
-            '#include "broadside/version.h"\n'
-            "#if BROADSIDE_VERSION_NUMBER < 1000\n#error too old\n#endif\n"
-            "int main(void) { return puts(BROADSIDE_VERSION) < 0; }\n"
-        )
-        program = scratch() / "version"
-        run("cc", "-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror", f"-I{installed()}/include", source, "-o", program)
-        self.assertEqual(run(program), VERSION + "\n")
+        for project in (ENGINE, C_ENGINE):
+            self.assert_serves(compile_program(project, project.name, *flags["broadside"]))
+        for project in (CODEC, C_CODEC):
+            self.assertEqual(run(compile_program(project, project.name, *flags["broadside_sse"])), CODEC_OUTPUT)
 
 
 class Shared(PackageTest):
@@ -174,15 +170,19 @@ class Shared(PackageTest):
             owner = re.match(r"\S+ \w (?:broadside::|(?=broadside_))(\w+)", symbol)
             self.assertTrue(owner, symbol)
             self.assertRegex(headers, rf"BROADSIDE_API[^;{{(]*\b{owner.group(1)}\b", symbol)
+        for function in re.findall(r"BROADSIDE_API[^;{(]*\b(broadside_\w+)\(", headers):
+            self.assertTrue(any(symbol.endswith(f" T {function}") for symbol in symbols), f"{function} is not there")
 
     def test_its_name_changes_with_what_may_break_its_callers(self):
         minor = VERSION.rpartition(".")[0]
         self.assertIn(f"[libbroadside.so.{minor}]", run("readelf", "--dynamic", self.LIBRARY))
 
-    def test_a_program_runs_with_it(self):
-        program = compile_program(CODEC, "codec", f"-I{SOURCE}/include", self.LIBRARY, f"-Wl,-rpath,{BUILD}")
-        self.assertEqual(run(program), CODEC_OUTPUT)
-        self.assert_serves(compile_program(ENGINE, "engine", f"-I{SOURCE}/include", self.LIBRARY, f"-Wl,-rpath,{BUILD}"))
+    def test_programs_run_with_it(self):
+        flags = (f"-I{SOURCE}/include", self.LIBRARY, f"-Wl,-rpath,{BUILD}")
+        for project in (CODEC, C_CODEC):
+            self.assertEqual(run(compile_program(project, project.name, *flags)), CODEC_OUTPUT)
+        for project in (ENGINE, C_ENGINE):
+            self.assert_serves(compile_program(project, project.name, *flags))
 
 
 class Subproject(PackageTest):
