@@ -99,18 +99,21 @@ class Tutorial(PackageTest):
         folder = scratch() / "tutorial"
         folder.mkdir()
         text = (SOURCE / "docs/EMBEDDING.md").read_text()
-        blocks = re.findall(r"^```(?:cpp|cmake)\n(?://|#) (\S+)\n((?s:.*?))^```$", text, re.MULTILINE)
-        self.assertEqual(len(blocks), len(re.findall("^```(?:cpp|cmake)", text, re.MULTILINE)), "a block does not begin with its file's name")
+        blocks = re.findall(r"^```(?:cpp|cmake|c)\n(?://|#) (\S+)\n((?s:.*?))^```$", text, re.MULTILINE)
+        self.assertEqual(len(blocks), len(re.findall("^```(?:c|cpp|cmake)$", text, re.MULTILINE)), "a block does not begin with its file's name")
         for name, code in blocks:
             (folder / name).write_text(code.replace("127.0.0.1:8080", "127.0.0.1:0").replace("htons(8080)", "0"))
-        programs = [file.stem for file in sorted(folder.glob("*.cc")) if "int main()" in file.read_text()]
+        sources = sorted(file for file in folder.iterdir() if file.suffix in (".c", ".cc"))
+        programs = [file.stem for file in sources if "int main(" in file.read_text()]
         with (folder / "CMakeLists.txt").open("a") as cmake:
-            for name in {file.stem for file in folder.glob("*.cc")} - {"news"}:
-                cmake.write(f"add_{'executable(' if name in programs else 'library('}{name} {name}.cc)\n")
-                cmake.write(f"target_link_libraries({name} broadside::engine)\n")
+            cmake.write("enable_language(C)\n")
+            for file in sources:
+                if file.stem != "news":
+                    cmake.write(f"add_{'executable(' if file.stem in programs else 'library('}{file.stem} {file.name})\n")
+                    cmake.write(f"target_link_libraries({file.stem} broadside::engine)\n")
         flags = "-Wall -Wextra -Werror -Wno-missing-field-initializers"
-        built = build_with_cmake(folder, "all", CMAKE_PREFIX_PATH=installed(), CMAKE_CXX_FLAGS=flags).parent
-        self.assertEqual(programs, ["adopt", "loop", "news", "page"])
+        built = build_with_cmake(folder, "all", CMAKE_PREFIX_PATH=installed(), CMAKE_CXX_FLAGS=flags, CMAKE_C_FLAGS=flags).parent
+        self.assertEqual(programs, ["adopt", "c_news", "loop", "news", "page"])
         for name in programs:
             with self.subTest(name):
                 self.assert_serves(built / name, topic="news")
