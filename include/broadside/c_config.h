@@ -33,7 +33,7 @@ enum {
 };
 
 /// Receives what the engine has to tell: one line without a line end. Called from any of its threads, several at a time; must not
-/// block for long.
+/// block for long, nor call the engine.
 typedef void (*broadside_log_sink)(void* user, broadside_log_level level, broadside_slice message) BROADSIDE_NOEXCEPT;
 
 /// What happens to a subscriber that lags (that the kernel has refused bytes of, and that is beyond its topic's limits or lacks
