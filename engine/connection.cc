@@ -13,6 +13,17 @@ std::string id_text(const std::array<std::uint64_t, 2>& id) {
   return text;
 }
 
+bool parse_id(std::string_view text, std::array<std::uint64_t, 2>& id) {
+  if (text.size() != 32) return false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char digit = text[i];
+    const bool is_letter = digit >= 'a' && digit <= 'f';
+    if (!is_letter && (digit < '0' || digit > '9')) return false;
+    id[i / 16] = id[i / 16] << 4 | static_cast<std::uint64_t>(is_letter ? digit - 'a' + 10 : digit - '0');
+  }
+  return true;
+}
+
 Connection& ConnectionTable::make() {
   if (free_.empty()) {
     if (size_ == chunks_.size() * kChunk) chunks_.push_back(std::make_unique<Chunk>());

@@ -6,10 +6,12 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/units.h"
 #include "broadside/handler.h"
+#include "broadside/subscribe.h"
 #include "engine/io/io.h"
 #include "engine/topic.h"
 #include "engine/torn_frames.h"
@@ -56,7 +58,9 @@ struct Exchange {
   bool is_out_queued = false;    // In the shard's list of outputs to flush.
   bool is_keep_alive = false;    // Of the request that awaits its answer.
   bool is_head_request = false;
-  std::string input;  // Not yet consumed; the head under way begins at its front.
+  bool is_adopted = false;       // The host has read its request.
+  bool is_head_written = false;  // Adopted: and has begun the response, which is a stream.
+  std::string input;             // Not yet consumed; the head under way begins at its front.
   HeadParser parser;
   RequestHead head;
   std::size_t head_bytes = 0;  // Of `input`: the head whose body is being read. It is parsed again when the body is there.
@@ -64,9 +68,16 @@ struct Exchange {
   std::uint64_t body_left = 0;
   ChunkedDecoder chunked;
   std::unique_ptr<BodyReader> reader;
+  std::unique_ptr<SubscribeRequest> wanted;  // awaiting_answer: what authorise decides on later. The head is still in `input`.
   OwnBytes out;
   std::string peer;
   std::uint64_t dropped_bytes = 0;  // Read and dropped while lingering.
+};
+
+// What only some streams have: of their Admission.
+struct Extras {
+  std::string subject;
+  std::uint64_t user_data = 0;
 };
 
 enum class ConnectionState : std::uint8_t { free, http, lingering, streaming };
@@ -113,6 +124,7 @@ struct Connection {
   TornFrame* torn = nullptr;
   std::unique_ptr<OwnBytes> own;
   std::unique_ptr<Exchange> exchange;
+  std::unique_ptr<Extras> extras;
   std::unique_ptr<Subscription[]> many;  // More than one topic.
   Subscription single;
 
@@ -124,6 +136,8 @@ static_assert(sizeof(Connection) <= 192, "three cache lines; a million of them a
 
 // The public form of an id: 32 hexadecimal digits.
 [[nodiscard]] std::string id_text(const std::array<std::uint64_t, 2>& id);
+// False if `text` is no such form.
+[[nodiscard]] bool parse_id(std::string_view text, std::array<std::uint64_t, 2>& id);
 
 // All connections of a shard: places that do not move, by index, and a generation that tells a stale token.
 class ConnectionTable {

@@ -92,6 +92,7 @@ struct Listing {
   const Kind kind;
   const std::size_t count;
   TopicOrder order = TopicOrder::lag;
+  std::string topic;  // page: of subscribers of this one alone; empty = of all.
   ConnectionsSink on_connections;
   TopicsSink on_topics;
 

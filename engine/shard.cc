@@ -8,7 +8,6 @@
 #include "base/assert.h"
 #include "engine/clock.h"
 #include "engine/io/socket.h"
-#include "proto/http_response.h"
 
 namespace broadside {
 namespace {
@@ -63,8 +62,8 @@ Nanos Shard::wait_time() const {
 }
 
 // One pass of the loop: what the kernel has, what other threads want, what the clock says, then one batch of sends.
-bool Shard::run_turn() {
-  Nanos timeout = wait_time();
+bool Shard::run_turn(bool may_wait) {
+  Nanos timeout = may_wait ? wait_time() : 0;
   if (timeout > 0) {
     is_sleeping_.store(true);
     if (has_signal_.load()) timeout = 0;
@@ -94,6 +93,25 @@ bool Shard::run_turn() {
   counters_.busy_ns.add(static_cast<std::uint64_t>(ended - (may_sleep ? now_ : turn_ended_)));
   turn_ended_ = ended;
   return !is_stopped_;
+}
+
+// So many turns that one call does not keep the host from its own work for long.
+void Shard::run_once() {
+  constexpr int kTurnsMax = 8;
+  has_more_ = true;
+  for (int turn = 0; turn < kTurnsMax && has_more_; ++turn) {
+    if (!run_turn(false)) return;
+    has_more_ = !completions_.empty() || wait_time() == 0;
+  }
+  io_->flush();
+  // The host sleeps from here on: who has a message for us wakes it.
+  is_sleeping_.store(true);
+  if (has_signal_.load()) io_->wake();
+}
+
+Nanos Shard::next_wait() {
+  if (has_more_) return 0;
+  return std::max<Nanos>(0, wait_time() - (clock_.monotonic() - now_));
 }
 
 void Shard::on_completion(const io::Completion& completion) {
@@ -135,21 +153,27 @@ void Shard::on_completion(const io::Completion& completion) {
 
 void Shard::on_accepted(const io::Completion& completion) {
   counters_.accepts.add();
+  Connection* connection = take_connection(completion.socket);
+  if (connection == nullptr) return;
+  connection->listener = static_cast<std::uint8_t>(completion.token.index);
+  wheel_.set(*connection, ticks_of_ms(config_->head_timeout_ms));
+  start_reading(*connection);
+}
+
+Connection* Shard::take_connection(io::Socket socket) {
   if (shared_.connections.fetch_add(1, std::memory_order_relaxed) >= shared_.connections_max || is_draining_) {
     // Beyond what is kept for refusals there is nothing left to answer with.
     counters_.refusals.add(is_draining_ ? RefusalReason::draining : RefusalReason::crowded);
     shared_.connections.fetch_sub(1, std::memory_order_relaxed);
-    io_->close(completion.socket, io::CloseMode::reset);
-    return;
+    io_->close(socket, io::CloseMode::reset);
+    return nullptr;
   }
   counters_.connections.add();
   Connection& connection = connections_.make();
   connection.state = ConnectionState::http;
-  connection.socket = completion.socket;
-  connection.listener = static_cast<std::uint8_t>(completion.token.index);
+  connection.socket = socket;
   connection.exchange = std::make_unique<Exchange>();
-  wheel_.set(connection, ticks_of_ms(config_->head_timeout_ms));
-  start_reading(connection);
+  return &connection;
 }
 
 void Shard::on_timer(Connection& connection) {
@@ -196,30 +220,18 @@ void Shard::on_message(Message& message) {
     case Message::Kind::respond: {
       Connection* connection = connections_.find(io::Token{.index = message.token.index, .generation = message.token.generation});
       if (connection == nullptr || connection->state != ConnectionState::http) return;
-      if (connection->exchange->phase != Exchange::Phase::awaiting_answer) return;
+      if (connection->exchange->phase != Exchange::Phase::awaiting_answer || connection->exchange->wanted != nullptr) return;
       answer(*connection, message.response);
       begin_next_request(*connection);
       queue_output(*connection);
       return;
     }
-    case Message::Kind::send_to: {
-      const int status = send_to(message.id, message.event_body);
-      Message reply;
-      reply.token = message.token;
-      reply.response = std::move(message.response);
-      reply.response.status = status;
-      if (status != 202) {
-        reply.response.content_type = kProblemContentType;
-        const std::string_view detail = status == 404   ? "there is no such connection"
-                                        : status == 413 ? "an event to one connection is at most 64 KiB"
-                                                        : "the connection's buffer is full";
-        reply.response.body = problem_json(status, detail);
-      } else {
-        reply.response.body = "{}";
-      }
-      shared_.shards[message.token.shard]->post(std::move(reply));
-      return;
-    }
+    case Message::Kind::decide:
+      return on_decided(io::Token{.index = message.token.index, .generation = message.token.generation}, *message.decision);
+    case Message::Kind::adopt:
+      return on_adopted(*message.adoption);
+    case Message::Kind::send_to:
+      return message.on_sent(send_to(message.id, message.event_body));
     case Message::Kind::list:
       listings_.emplace_back(std::move(message.listing), message.place);
       return;
@@ -298,6 +310,7 @@ void Shard::leave_topics(Connection& connection) {
 
 void Shard::close(Connection& connection, io::CloseMode mode, CloseReason reason) {
   counters_.closes.add(reason);
+  if (connection.state == ConnectionState::streaming) tell_disconnected(connection, reason);
   if (connection.torn != nullptr) torn_frames_.release(std::exchange(connection.torn, nullptr));
   if (connection.state == ConnectionState::streaming) {
     if (connection.is_blocked) counters_.subscribers_blocked.subtract();

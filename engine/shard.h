@@ -2,6 +2,8 @@
 // shard.cc, requests in shard_requests.cc, streams in shard_streams.cc, delivery in shard_delivery.cc, lag in shard_policy.cc.
 #pragma once
 
+#include <unistd.h>
+
 #include <atomic>
 #include <deque>
 #include <memory>
@@ -31,7 +33,8 @@ struct ShardShared {
   std::shared_ptr<const Config> config;
   const Clock* clock = &system_clock();
   TopicStore* store = nullptr;
-  RequestHandler* handler = nullptr;
+  RequestHandler nobody;
+  RequestHandler* handler = &nobody;  // The host, or one that overrides nothing.
   std::uint32_t shard_count = 1;
   std::uint32_t subscribers_max = 0;
   std::uint32_t connections_max = 0;  // With those kept for refusals, publishers and health.
@@ -45,17 +48,34 @@ struct ShardShared {
   std::vector<class Shard*> shards;
 };
 
+// A socket on its way to its shard. What never gets there is closed.
+struct Adoption {
+  Adoption(int of_fd, SubscribeRequest wanted, AdoptOptions how)
+      : fd(of_fd), request(std::move(wanted)), options(std::move(how)) {}
+  Adoption(const Adoption&) = delete;
+  Adoption& operator=(const Adoption&) = delete;
+  ~Adoption() {
+    if (fd >= 0) ::close(fd);
+  }
+  int fd;
+  SubscribeRequest request;
+  AdoptOptions options;
+};
+
 // What other threads ask of a shard.
 struct Message {
-  enum class Kind : std::uint8_t { respond, send_to, list, reconfigure, drain, stop };
+  enum class Kind : std::uint8_t { respond, decide, adopt, send_to, list, reconfigure, drain, stop };
   Kind kind = Kind::respond;
-  ResponseToken token;
-  Response response;                     // respond.
-  std::array<std::uint64_t, 2> id{};     // send_to: the connection.
-  std::string event_body;                // send_to: the frame without its id line.
-  std::shared_ptr<Listing> listing;      // list.
-  std::uint32_t place = 0;               // list: where in the table to begin.
-  std::shared_ptr<const Config> config;  // reconfigure.
+  ResponseToken token;                          // respond, decide.
+  Response response;                            // respond.
+  std::unique_ptr<SubscribeDecision> decision;  // decide.
+  std::unique_ptr<Adoption> adoption;           // adopt.
+  std::array<std::uint64_t, 2> id{};            // send_to: the connection.
+  std::string event_body;                       // send_to: the frame without its id line.
+  SendSink on_sent;                             // send_to.
+  std::shared_ptr<Listing> listing;             // list.
+  std::uint32_t place = 0;                      // list: where in the table to begin.
+  std::shared_ptr<const Config> config;         // reconfigure.
 };
 
 // The shard that a connection's public id names.
@@ -79,8 +99,12 @@ class Shard {
   void start(const std::vector<int>& listeners);
   void run();  // Until Message::stop.
   // Or, instead of run(): one pass of the loop at a time, for as long as it says true, ...
-  bool run_turn();
+  bool run_turn(bool may_wait = true);
   void close_all();  // ... and this at the end.
+  // Or, on a thread that has other things to wait for: run_once() whenever poll_fd() is readable or next_wait() has passed.
+  void run_once();
+  [[nodiscard]] int poll_fd() { return io_->poll_fd(); }
+  [[nodiscard]] Nanos next_wait();
 
   // Any thread.
   void post(Message message);
@@ -97,6 +121,7 @@ class Shard {
   [[nodiscard]] Nanos wait_time() const;
   void on_completion(const io::Completion& completion);
   void on_accepted(const io::Completion& completion);
+  Connection* take_connection(io::Socket socket);  // Null: there are too many, and it has been closed.
   void on_timer(Connection& connection);
   void on_tick();
   void take_messages();
@@ -128,15 +153,18 @@ class Shard {
   [[nodiscard]] std::string_view date();
 
   // shard_streams.cc: from subscribe to close.
-  bool on_subscribe(Connection& connection);  // True: the connection still speaks HTTP.
-  bool refuse_stream(Connection& connection, RefusalReason reason, const std::string& headers);
+  enum class Subscribed : std::uint8_t { answered, deferred, streaming };
+  Subscribed on_subscribe(Connection& connection);
+  Subscribed admit(Connection& connection, SubscribeRequest& wanted, const SubscribeDecision& decision);
+  void refuse_stream(Connection& connection, RefusalReason reason, const std::string& headers);
   void begin_subscriptions(Connection& connection, StartPlan& plan);
-  void begin_stream(Connection& connection, const SubscribeRequest& request, StartPlan& plan, const std::string& headers);
+  void begin_stream(Connection& connection, const SubscribeRequest& request, StartPlan& plan, const Admission& admission);
+  void set_bounds(Connection& connection, const SubscribeRequest& request, const StartPlan& plan, const Admission& admission);
   void append_own(Connection& connection, std::string_view bytes);
   void append_start(Connection& connection, const SubscribeRequest& request, const StartPlan& plan);
   [[nodiscard]] std::uint32_t jittered_retry_ms();
   void make_id(Connection& connection);
-  int send_to(const std::array<std::uint64_t, 2>& id, std::string_view event_body);
+  SendOutcome send_to(const std::array<std::uint64_t, 2>& id, std::string_view event_body);
   [[nodiscard]] Position sent_position(Connection& connection);
   void on_stream_timer(Connection& connection);
   [[nodiscard]] static std::uint32_t stream_timer_ticks(const Connection& connection);
@@ -145,13 +173,24 @@ class Shard {
   void give_notice_of_leave(Connection& connection);
   void begin_finish(Connection& connection);
 
+  // shard_hosting.cc: what the host decides later, hands over and is told.
+  void on_decided(io::Token token, const SubscribeDecision& decision);
+  void on_adopted(Adoption& adoption);
+  void finish_subscribe_request(Connection& connection);
+  void on_answer_late(Connection& connection);
+  template <typename Hook>
+  void tell_host(Connection& connection, Position sent, Hook&& hook);
+  void tell_subscribed(Connection& connection, Position start);
+  void tell_disconnected(Connection& connection, CloseReason reason);
+  void tell_lag(Connection& connection, const Subscription& subscription, LagOutcome outcome);
+
   // shard_policy.cc: what happens to subscribers that lag, and when rated ones are visited.
   bool apply_policies(Connection& connection);
   bool apply_policy(Connection& connection, std::uint32_t index);
   void skip_ahead(Connection& connection, Subscription& subscription);
   void tell_gap(Connection& connection, const Subscription& subscription, const Gap& gap, std::optional<std::uint32_t> lost);
-  void close_lagging(Connection& connection);
-  bool look_at_lag(Connection& connection, Lag& sum, std::uint64_t wall_ms, std::uint32_t& steps);
+  void close_lagging(Connection& connection, const Subscription& subscription);
+  const Subscription* look_at_lag(Connection& connection, Lag& sum, std::uint64_t wall_ms, std::uint32_t& steps);
   [[nodiscard]] bool is_due(const Connection& connection) const;
   void note_visit(Connection& connection, const Visit& visit);
   void set_rate(Connection& connection, double rate);
@@ -257,6 +296,8 @@ class Shard {
   std::array<std::array<std::uint64_t, 2>, 64> random_{};  // From the kernel, for connection ids.
   std::size_t random_used_ = 64;
   std::vector<RequestHeader> header_views_;
+  std::vector<std::string_view> hook_topics_;
+  bool has_more_ = false;              // run_once() left something to do.
   std::vector<TopicView*> laps_done_;  // Marked laps that this turn completed.
   std::vector<TopicView*> laps_late_;  // That waited for rated subscribers: tried again with the next tick.
   std::deque<ListingTask> listings_;

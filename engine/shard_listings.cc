@@ -12,6 +12,13 @@ constexpr std::uint32_t kLagStepsPerTick = 4096;   // 40,000 connections a secon
 constexpr std::uint32_t kLagPassTicks = 10;        // A pass begins once a second at most.
 constexpr std::uint32_t kStepsOfDescription = 16;  // What making out one entry costs beside looking at one.
 
+bool is_on_topic(Connection& connection, std::string_view topic) {
+  for (std::uint32_t i = 0; i < connection.subscription_count; ++i) {
+    if (connection.subscriptions()[i].view->topic->name == topic) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 // Whether somebody may lack something now. If not, there is no lag to look for: an idle server looks at nothing.
@@ -33,8 +40,8 @@ void Shard::scan_lag() {
     Connection& connection = connections_.at(lag_next_);
     if (connection.state != ConnectionState::streaming) continue;
     Lag lag;
-    if (!look_at_lag(connection, lag, wall_ms, steps)) {
-      close_lagging(connection);
+    if (const Subscription* over_hard = look_at_lag(connection, lag, wall_ms, steps)) {
+      close_lagging(connection, *over_hard);
       continue;
     }
     if (connection.is_over_soft) ++soft_lagging_found_;
@@ -90,6 +97,7 @@ bool Shard::list_page(ListingTask& task) {
     if (steps >= kListingStepsPerTurn) return false;
     Connection& connection = connections_.at(task.place++);
     if (connection.state != ConnectionState::streaming) continue;
+    if (!listing.topic.empty() && !is_on_topic(connection, listing.topic)) continue;
     const Lag lag = lag_of(connection, wall_ms, steps);
     listing.page.connections.push_back(describe(connection, lag));
     steps += kStepsOfDescription;
@@ -158,6 +166,10 @@ ConnectionInfo Shard::describe(Connection& connection, const Lag& lag) {
   if (!connection.socket.is_direct()) info.peer = io::peer_address(connection.socket.value);
   const std::size_t named = std::min<std::size_t>(connection.subscription_count, kListingTopicsOfConnectionMax);
   for (std::size_t i = 0; i < named; ++i) info.topics.push_back(connection.subscriptions()[i].view->topic->name);
+  if (connection.extras != nullptr) {
+    info.subject = connection.extras->subject;
+    info.user_data = connection.extras->user_data;
+  }
   info.sent = sent_position(connection);
   info.is_over_soft_lag = connection.is_over_soft;
   info.is_blocked = connection.is_blocked;

@@ -85,6 +85,7 @@ void Shard::skip_ahead(Connection& connection, Subscription& subscription) {
   subscription.passed = position_before(view, target);
   counters_.skips.add();
   counters_.events_skipped.add(lost);
+  tell_lag(connection, subscription, LagOutcome::skipped);
   tell_gap(connection, subscription, Gap{.from = to_string(before), .to = subscription.passed, .reason = GapReason::skipped},
            lost);
 }
@@ -93,7 +94,7 @@ void Shard::skip_ahead(Connection& connection, Subscription& subscription) {
 bool Shard::apply_policies(Connection& connection) {
   for (std::uint32_t i = 0; i < connection.subscription_count; ++i) ensure_current(*connection.subscriptions()[i].view);
   if (connection.torn != nullptr && connection.torn->is_lost()) {
-    close_lagging(connection);
+    close_lagging(connection, connection.subscriptions()[connection.partial_subscription]);
     return false;
   }
   for (std::uint32_t i = 0; i < connection.subscription_count; ++i) {
@@ -107,7 +108,7 @@ bool Shard::apply_policies(Connection& connection) {
         return true;  // Nothing goes behind that.
       }
     } else if (!apply_policy(connection, i)) {
-      close_lagging(connection);
+      close_lagging(connection, subscription);
       return false;
     }
   }
@@ -176,26 +177,31 @@ bool Shard::apply_policy(Connection& connection, std::uint32_t index) {
 }
 
 // At a border between two events if it stands there: else what it was sent of one must not look like all of it.
-void Shard::close_lagging(Connection& connection) {
+void Shard::close_lagging(Connection& connection, const Subscription& subscription) {
+  tell_lag(connection, subscription, LagOutcome::disconnected);
   close(connection, is_at_border(connection) ? io::CloseMode::orderly : io::CloseMode::reset, CloseReason::lagging);
 }
 
-// Adds up how far it is behind. False: it is beyond a limit whose policy closes it, also while it takes nothing.
-bool Shard::look_at_lag(Connection& connection, Lag& sum, std::uint64_t wall_ms, std::uint32_t& steps) {
-  bool is_over_soft = false;
-  bool is_over_hard = false;
+// Adds up how far it is behind. Returns where it is beyond a limit whose policy closes it, also while it takes nothing; or null.
+const Subscription* Shard::look_at_lag(Connection& connection, Lag& sum, std::uint64_t wall_ms, std::uint32_t& steps) {
+  const Subscription* over_soft = nullptr;
+  const Subscription* over_hard = nullptr;
   for (std::uint32_t i = 0; i < connection.subscription_count; ++i) {
     const Subscription& subscription = connection.subscriptions()[i];
     const TopicRules& rules = subscription.view->rules;
     const Lag lag = lag_of(subscription, wall_ms, steps);
     sum += lag;
     if (!connection.is_slow) continue;
-    if (exceeds(rules.soft_lag, lag)) is_over_soft = true;
-    if (rules.policy == LagPolicy::disconnect && exceeds(rules.lag, lag)) is_over_hard = true;
+    if (exceeds(rules.soft_lag, lag)) over_soft = &subscription;
+    if (rules.policy == LagPolicy::disconnect && exceeds(rules.lag, lag)) over_hard = &subscription;
   }
-  if (is_over_soft && !connection.is_over_soft) counters_.soft_lags.add();
-  connection.is_over_soft = is_over_soft;
-  return !(connection.is_blocked && is_over_hard);
+  const bool is_new = over_soft != nullptr && !connection.is_over_soft;
+  connection.is_over_soft = over_soft != nullptr;
+  if (is_new) {
+    counters_.soft_lags.add();
+    tell_lag(connection, *over_soft, LagOutcome::soft);
+  }
+  return connection.is_blocked ? over_hard : nullptr;
 }
 
 // Whether it may be sent frames now.

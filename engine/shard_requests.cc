@@ -28,13 +28,6 @@ void append_chunk(std::string& out, std::string_view bytes) {
 
 }  // namespace
 
-std::string_view Request::header(std::string_view name) const {
-  for (const RequestHeader& each : headers) {
-    if (equals_ignoring_case(each.name, name)) return each.value;
-  }
-  return {};
-}
-
 std::string_view Shard::date() {
   const std::int64_t second = std::time(nullptr);
   if (second != date_second_) {
@@ -130,10 +123,8 @@ bool Shard::on_head(Connection& connection, std::size_t consumed) {
   exchange.is_head_request = head.method == Method::head;
   exchange.head_bytes = consumed;
   if ((head.method == Method::get || head.method == Method::head) && is_subscribe_path(head.path)) {
-    if (!on_subscribe(connection)) return false;
-    // Its body, if it has one, is nobody's.
-    if (head.is_chunked || head.content_length.value_or(0) > 0) exchange.close_when_sent = exchange.lingers = true;
-    begin_next_request(connection);
+    if (on_subscribe(connection) != Subscribed::answered) return false;
+    finish_subscribe_request(connection);
     return true;
   }
   if (!head.is_chunked && head.content_length.value_or(0) == 0) {
@@ -150,28 +141,26 @@ bool Shard::on_head(Connection& connection, std::size_t consumed) {
     exchange.phase = Exchange::Phase::chunked_body;
     exchange.body.clear();
     exchange.chunked.reset();
-    if (shared_.handler != nullptr) {
-      StreamDecision decision = shared_.handler->on_stream(request_of(connection));
-      if (decision.refusal) {
-        decision.refusal->close = true;
-        answer(connection, *decision.refusal);
-        exchange.lingers = true;
-        return false;
-      }
-      if (decision.reader != nullptr) {
-        if (head.expect_continue && exchange.input.size() == consumed) exchange.out.bytes += kContinue;
-        exchange.phase = Exchange::Phase::streamed_body;
-        exchange.reader = std::move(decision.reader);
-        exchange.out.bytes += "HTTP/1.1 200 OK\r\nDate: ";
-        exchange.out.bytes += date();
-        exchange.out.bytes += "\r\nCache-Control: no-store\r\n" + decision.headers;
-        // HTTP/1.0 knows no chunks, but then a chunked request was refused.
-        exchange.out.bytes += "Transfer-Encoding: chunked\r\n\r\n";
-        exchange.input.erase(0, consumed);
-        exchange.head_bytes = 0;
-        wheel_.clear(connection);  // Idle between lines for as long as it likes.
-        return true;
-      }
+    StreamDecision decision = shared_.handler->on_stream(request_of(connection));
+    if (decision.refusal) {
+      decision.refusal->close = true;
+      answer(connection, *decision.refusal);
+      exchange.lingers = true;
+      return false;
+    }
+    if (decision.reader != nullptr) {
+      if (head.expect_continue && exchange.input.size() == consumed) exchange.out.bytes += kContinue;
+      exchange.phase = Exchange::Phase::streamed_body;
+      exchange.reader = std::move(decision.reader);
+      exchange.out.bytes += "HTTP/1.1 200 OK\r\nDate: ";
+      exchange.out.bytes += date();
+      exchange.out.bytes += "\r\nCache-Control: no-store\r\n" + decision.headers;
+      // HTTP/1.0 knows no chunks, but then a chunked request was refused.
+      exchange.out.bytes += "Transfer-Encoding: chunked\r\n\r\n";
+      exchange.input.erase(0, consumed);
+      exchange.head_bytes = 0;
+      wheel_.clear(connection);  // Idle between lines for as long as it likes.
+      return true;
     }
   }
   wheel_.set(connection, ticks_of_ms(config_->body_timeout_ms));
@@ -263,14 +252,9 @@ void Shard::on_request(Connection& connection, std::string_view body) {
   Request request = request_of(connection);
   request.body = body;
   exchange.phase = Exchange::Phase::awaiting_answer;
-  wheel_.clear(connection);
-  if (shared_.handler == nullptr) {
-    answer(connection,
-           Response{.status = 404, .content_type = std::string(kProblemContentType), .body = problem_json(404, "no such path")});
-  } else {
-    const Response response = shared_.handler->on_request(request);
-    if (!response.is_deferred) answer(connection, response);
-  }
+  wheel_.set(connection, ticks_of_ms(config_->answer_timeout_ms));
+  const Response response = shared_.handler->on_request(request);
+  if (!response.is_deferred) answer(connection, response);
   if (exchange.phase == Exchange::Phase::awaiting_answer) {
     // The request's bytes are done with; the answer comes by message.
     exchange.input.erase(0, exchange.head_bytes + exchange.body_left);
@@ -321,8 +305,13 @@ void Shard::answer(Connection& connection, const Response& response) {
 void Shard::write_answer(Connection& connection, const Response& response) {
   Exchange& exchange = *connection.exchange;
   const bool keep_alive = exchange.is_keep_alive && !response.close && !is_draining_;
-  append_response(exchange.out.bytes, response.status, response.headers, response.content_type, response.body, keep_alive,
-                  exchange.is_head_request, date());
+  if (exchange.is_head_written) {
+    // The response has begun as a stream: what can still be said is what a stream can say.
+    if (response.content_type == kStreamContentType) exchange.out.bytes += response.body;
+  } else {
+    append_response(exchange.out.bytes, response.status, response.headers, response.content_type, response.body, keep_alive,
+                    exchange.is_head_request, date());
+  }
   if (!keep_alive) exchange.close_when_sent = true;
   exchange.phase = Exchange::Phase::head;
 }
@@ -332,7 +321,7 @@ void Shard::refuse(Connection& connection, int status, std::string_view detail) 
   Exchange& exchange = *connection.exchange;
   count_refusal(status);
   std::string headers;
-  if (shared_.handler != nullptr && exchange.phase == Exchange::Phase::head && exchange.head_bytes > 0) {
+  if (exchange.phase == Exchange::Phase::head && exchange.head_bytes > 0) {
     headers = shared_.handler->common_headers(request_of(connection));
   }
   append_response(exchange.out.bytes, status, headers, kProblemContentType, problem_json(status, detail), false, false, date());
@@ -448,6 +437,7 @@ void Shard::on_request_timer(Connection& connection) {
           is_stalled ? CloseReason::stalled : CloseReason::finished);
     return;
   }
+  if (exchange.phase == Exchange::Phase::awaiting_answer) return on_answer_late(connection);
   if (exchange.phase == Exchange::Phase::head && !exchange.parser.has_begun()) {
     close(connection, io::CloseMode::orderly, CloseReason::idle);
     return;

@@ -37,21 +37,22 @@ void Shard::make_id(Connection& connection) {
   } while (shard_of_id(connection.id, shared_.shard_count) != number_);
 }
 
-bool Shard::refuse_stream(Connection& connection, RefusalReason reason, const std::string& headers) {
+void Shard::refuse_stream(Connection& connection, RefusalReason reason, const std::string& headers) {
   counters_.refusals.add(reason);
   Exchange& exchange = *connection.exchange;
   const RequestHead& head = exchange.head;
   const auto accept = head.find("Accept");
-  if (head.method == Method::get && accept && list_has_token(*accept, "text/event-stream")) {
+  if (exchange.is_adopted || (head.method == Method::get && accept && list_has_token(*accept, kStreamContentType))) {
     // An EventSource never comes back after a 4xx or 5xx; after an end of stream it does.
-    Response response{.headers = headers, .content_type = "text/event-stream", .close = true};
+    Response response{.headers = headers, .content_type = std::string(kStreamContentType), .close = true};
     response.body = "retry: " + std::to_string(jittered_retry_ms() + config_->retry_ms) + "\n\n";
     write_answer(connection, response);
-    return true;
+    return;
   }
   const std::string_view detail = reason == RefusalReason::draining ? "the server is shutting down"
-                                  : reason == RefusalReason::memory
-                                      ? "the server's memory is short (--memory-max)"
+                                  : reason == RefusalReason::memory ? "the server's memory is short (--memory-max)"
+                                  : reason == RefusalReason::overloaded
+                                      ? "whether this subscription is allowed could not be found out in time"
                                       : "the server has as many subscribers as it may have (--max-connections)";
   write_answer(connection,
                Response{.status = 503,
@@ -59,55 +60,82 @@ bool Shard::refuse_stream(Connection& connection, RefusalReason reason, const st
                         .content_type = std::string(kProblemContentType),
                         .body = problem_json(503, detail),
                         .close = true});
-  return true;
 }
 
-bool Shard::on_subscribe(Connection& connection) {
+Shard::Subscribed Shard::on_subscribe(Connection& connection) {
+  Exchange& exchange = *connection.exchange;
+  const RequestHead& head = exchange.head;
   const Request request = request_of(connection);
-  const SubscribeDecision decision = shared_.handler != nullptr ? shared_.handler->on_subscribe(request) : SubscribeDecision{};
+  auto wanted = std::make_unique<SubscribeRequest>();
+  std::string wrong = read_subscribe_request(head.path, head.query, head.find("Last-Event-ID").value_or(std::string_view{}),
+                                             config_->topics_per_subscriber_max, clock_.wall_ms(), *wanted);
+  if (!wrong.empty()) {
+    SubscribeDecision refusal{.status = 400, .detail = std::move(wrong)};
+    refusal.admission.headers = shared_.handler->common_headers(request);
+    return admit(connection, *wanted, refusal);
+  }
+  const SubscribeDecision decision = shared_.handler->authorise(request, *wanted);
+  if (!decision.is_deferred) return admit(connection, *wanted, decision);
+  exchange.phase = Exchange::Phase::awaiting_answer;
+  exchange.wanted = std::move(wanted);
+  wheel_.set(connection, ticks_of_ms(config_->answer_timeout_ms));
+  return Subscribed::deferred;
+}
+
+// Does what was decided.
+Shard::Subscribed Shard::admit(Connection& connection, SubscribeRequest& wanted, const SubscribeDecision& decision) {
+  const std::string& headers = decision.admission.headers;
   const auto refuse_with = [&](int status, std::string_view detail) {
     answer(connection, Response{.status = status,
-                                .headers = decision.headers,
+                                .headers = headers,
                                 .content_type = std::string(kProblemContentType),
                                 .body = problem_json(status, detail)});
-    return true;
+    return Subscribed::answered;
+  };
+  const auto refuse_for = [&](RefusalReason reason) {
+    refuse_stream(connection, reason, headers);
+    return Subscribed::answered;
   };
   if (decision.status != 200) return refuse_with(decision.status, decision.detail);
-  SubscribeRequest wanted;
-  const std::string wrong =
-      read_subscribe_request(connection.exchange->head, config_->topics_per_subscriber_max, clock_.wall_ms(), wanted);
-  if (!wrong.empty()) return refuse_with(400, wrong);
-  if (connection.exchange->head.method == Method::head) {
-    answer(
-        connection,
-        Response{.headers = decision.headers + "X-Accel-Buffering: no\r\n", .content_type = "text/event-stream", .close = true});
-    return true;
+  if (!decision.topics.empty()) {
+    wanted.topics = decision.topics;
+    const std::string wrong = check_subscribe_request(wanted, config_->topics_per_subscriber_max);
+    if (!wrong.empty()) return refuse_with(500, "the host of this server named topics that cannot be: " + wrong);
   }
-  if (is_draining_) return refuse_stream(connection, RefusalReason::draining, decision.headers);
-  if (store_.is_memory_short()) return refuse_stream(connection, RefusalReason::memory, decision.headers);
+  if (connection.exchange->head.method == Method::head) {
+    answer(connection,
+           Response{
+               .headers = headers + "X-Accel-Buffering: no\r\n", .content_type = std::string(kStreamContentType), .close = true});
+    return Subscribed::answered;
+  }
+  if (is_draining_) return refuse_for(RefusalReason::draining);
+  if (store_.is_memory_short()) return refuse_for(RefusalReason::memory);
   if (shared_.subscribers.fetch_add(1, std::memory_order_relaxed) >= shared_.subscribers_max) {
     shared_.subscribers.fetch_sub(1, std::memory_order_relaxed);
-    return refuse_stream(connection, RefusalReason::full, decision.headers);
+    return refuse_for(RefusalReason::full);
   }
   StartPlan plan = store_.subscribe(number_, wanted.topics, wanted.start);
   if (plan.is_over || plan.lacks_keys) {
     shared_.subscribers.fetch_sub(1, std::memory_order_relaxed);
     if (plan.lacks_keys) return refuse_with(400, "snapshot= needs a topic with keys (`keys`, or the policy `conflate`)");
-    answer(connection, Response{.status = 204, .headers = decision.headers, .content_type = {}, .body = {}});
-    return true;
+    answer(connection, Response{.status = 204, .headers = headers, .content_type = {}, .body = {}});
+    return Subscribed::answered;
   }
-  begin_stream(connection, wanted, plan, decision.headers);
-  return false;
+  begin_stream(connection, wanted, plan, decision.admission);
+  return Subscribed::streaming;
 }
 
-void Shard::begin_stream(Connection& connection, const SubscribeRequest& request, StartPlan& plan, const std::string& headers) {
-  const bool is_chunked = request.limit != 0 && connection.exchange->head.version_minor == 1;
+void Shard::begin_stream(Connection& connection, const SubscribeRequest& request, StartPlan& plan, const Admission& admission) {
+  const Exchange& exchange = *connection.exchange;
+  const bool is_chunked = request.limit != 0 && exchange.head.version_minor == 1 && !exchange.is_head_written;
   std::string head = std::move(connection.exchange->out.bytes);  // Answers to pipelined requests go first.
-  head.erase(0, connection.exchange->out.sent);
-  head += "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\nX-Accel-Buffering: no\r\nDate: ";
-  head += date();
-  head += is_chunked ? "\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n" : "\r\nConnection: close\r\n";
-  head += headers + "\r\n";
+  head.erase(0, exchange.out.sent);
+  if (!exchange.is_head_written) {
+    head += "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\nX-Accel-Buffering: no\r\nDate: ";
+    head += date();
+    head += is_chunked ? "\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n" : "\r\nConnection: close\r\n";
+    head += admission.headers + "\r\n";
+  }
   connection.exchange.reset();
   connection.state = ConnectionState::streaming;
   connection.is_chunked = is_chunked;
@@ -115,12 +143,29 @@ void Shard::begin_stream(Connection& connection, const SubscribeRequest& request
   connection.follows = request.follows;
   connection.own = std::make_unique<OwnBytes>();
   connection.own->bytes = std::move(head);
+  if (!admission.subject.empty() || admission.user_data != 0) {
+    connection.extras = std::make_unique<Extras>(Extras{.subject = admission.subject, .user_data = admission.user_data});
+  }
   begin_subscriptions(connection, plan);
   make_id(connection);
   by_id_.insert(connection);
   counters_.subscribes.add();
   counters_.subscribers.add();
   append_start(connection, request, plan);
+  set_bounds(connection, request, plan, admission);
+  add_slots(connection);
+  make_ready(connection);
+  tell_subscribed(connection, plan.start_position);
+  if (!io_->watch(connection.socket, connection.token())) {
+    close(connection, io::CloseMode::reset, CloseReason::failed);
+    return;
+  }
+  if (shared_.use_tables && request.follows && request.limit == 0) connection.socket = io_->to_table(connection.socket);
+}
+
+// Its heartbeat, its age and its rate.
+void Shard::set_bounds(Connection& connection, const SubscribeRequest& request, const StartPlan& plan,
+                       const Admission& admission) {
   // The phase of the heartbeat comes from the place in the table, not from the time: a reconnect storm must not make a pulse.
   connection.last_write_tick = connection.begin_tick = wheel_.now();
   connection.heartbeat_ticks = plan.heartbeat_ms == 0 ? 0 : ticks_of_ms(plan.heartbeat_ms / 2);
@@ -128,15 +173,16 @@ void Shard::begin_stream(Connection& connection, const SubscribeRequest& request
     const std::uint32_t age = ticks_of_ms(config_->stream_age_max_ms);
     connection.end_tick = wheel_.now() + age - static_cast<std::uint32_t>(prng_.below(age / 5 + 1));
   }
-  wheel_.set(connection, 1 + static_cast<std::uint32_t>((connection.index * 0x9e3779b1U) % stream_timer_ticks(connection)));
-  set_rate(connection, request.rate > 0 && (plan.rate == 0 || request.rate < plan.rate) ? request.rate : plan.rate);
-  add_slots(connection);
-  make_ready(connection);
-  if (!io_->watch(connection.socket, connection.token())) {
-    close(connection, io::CloseMode::reset, CloseReason::failed);
-    return;
+  if (admission.age_max_ms != 0) {
+    const std::uint32_t end = wheel_.now() + ticks_of_ms(admission.age_max_ms);
+    connection.end_tick = connection.end_tick == 0 ? end : std::min(connection.end_tick, end);
   }
-  if (shared_.use_tables && request.follows && request.limit == 0) connection.socket = io_->to_table(connection.socket);
+  wheel_.set(connection, 1 + static_cast<std::uint32_t>((connection.index * 0x9e3779b1U) % stream_timer_ticks(connection)));
+  double rate = plan.rate;
+  for (const double other : {request.rate, admission.rate_max}) {
+    if (other > 0 && (rate == 0 || other < rate)) rate = other;
+  }
+  set_rate(connection, rate);
 }
 
 void Shard::begin_subscriptions(Connection& connection, StartPlan& plan) {
@@ -213,27 +259,27 @@ Position Shard::sent_position(Connection& connection) {
   return sent;
 }
 
-int Shard::send_to(const std::array<std::uint64_t, 2>& id, std::string_view event_body) {
+SendOutcome Shard::send_to(const std::array<std::uint64_t, 2>& id, std::string_view event_body) {
   Connection* connection = by_id_.find(id);
-  if (connection == nullptr || connection->is_finishing) return 404;
+  if (connection == nullptr || connection->is_finishing) return SendOutcome::unknown;
   for (std::uint32_t i = 0; i < connection->subscription_count; ++i) {
     // The stream is about to end for a topic that has opened again. The position of anything that is sent until then would
     // claim what lies behind the end, which is for the next stream.
     const Subscription& subscription = connection->subscriptions()[i];
     if (!subscription.has_ended) continue;
     ensure_current(*subscription.view);
-    if (subscription.view->has_reopened_behind(subscription.cursor)) return 404;
+    if (subscription.view->has_reopened_behind(subscription.cursor)) return SendOutcome::unknown;
   }
   const std::size_t waiting = connection->own != nullptr ? connection->own->left() : 0;
   const std::size_t frame_bytes = kIdLineBytesMax + event_body.size();
-  if (frame_bytes > kOwnBytesMax) return 413;
-  if (waiting + frame_bytes > kOwnBytesMax) return 429;
+  if (frame_bytes > kOwnBytesMax) return SendOutcome::too_large;
+  if (waiting + frame_bytes > kOwnBytesMax) return SendOutcome::full;
   std::string frame;
   append_id_line(frame, to_string(sent_position(*connection)));
   frame += event_body;
   append_own(*connection, frame);
   if (!connection->is_blocked) make_ready(*connection);
-  return 202;
+  return SendOutcome::taken;
 }
 
 void Shard::begin_finish(Connection& connection) {

@@ -2,7 +2,11 @@
 
 #include <algorithm>
 #include <charconv>
+#include <optional>
+#include <utility>
 
+#include "broadside/position.h"
+#include "engine/clock.h"
 #include "proto/limits.h"
 #include "proto/topic_name.h"
 #include "proto/uri.h"
@@ -12,6 +16,11 @@ namespace broadside {
 namespace {
 
 constexpr std::string_view kPath = "/events";
+constexpr const char* kTopicRule = "a topic is 1 to 255 bytes of UTF-8 without control characters";
+constexpr const char* kLastEventIdRule = "Last-Event-ID is at most 255 bytes of UTF-8";
+constexpr const char* kRateRule = "rate= is the most visits a second, 0.01 to 100";
+
+bool is_valid_last_event_id(std::string_view id) { return id.size() <= kIdBytesMax && is_valid_utf8(id); }
 
 bool read_number(std::string_view text, std::uint64_t& out) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
@@ -36,11 +45,14 @@ bool read_since(std::string_view text, std::uint64_t now_ms, std::uint64_t& out)
   return false;
 }
 
+std::string too_many_topics(std::size_t topics_max) {
+  return "more than " + std::to_string(topics_max) + " topics; subscribe to the rest on another connection";
+}
+
 std::string add_topic(std::string name, std::size_t topics_max, SubscribeRequest& out) {
-  if (!is_valid_topic(name)) return "a topic is 1 to 255 bytes of UTF-8 without control characters";
+  if (!is_valid_topic(name)) return kTopicRule;
   if (std::find(out.topics.begin(), out.topics.end(), name) != out.topics.end()) return {};
-  if (out.topics.size() == topics_max)
-    return "more than " + std::to_string(topics_max) + " topics; subscribe to the rest on another connection";
+  if (out.topics.size() == topics_max) return too_many_topics(topics_max);
   out.topics.push_back(std::move(name));
   return {};
 }
@@ -75,7 +87,7 @@ std::string read_parameter(const std::string& name, const std::string& value, st
     if (value != "0" && value != "1") return "snapshot= is 0 or 1";
     starts.snapshot = value == "1";
   } else if (name == "rate") {
-    if (!read_rate(value, out.rate)) return "rate= is the most visits a second, 0.01 to 100";
+    if (!read_rate(value, out.rate)) return kRateRule;
   } else if (name == "limit") {
     if (!read_number(value, number) || number == 0 || number > UINT32_MAX) return "limit= is a number of events, 1 or more";
     out.limit = static_cast<std::uint32_t>(number);
@@ -92,14 +104,15 @@ bool is_subscribe_path(std::string_view path) {
   return path.starts_with(kPath) && (path.size() == kPath.size() || path[kPath.size()] == '/');
 }
 
-std::string read_subscribe_request(const RequestHead& head, std::size_t topics_max, std::uint64_t now_ms, SubscribeRequest& out) {
+std::string read_subscribe_request(std::string_view path, std::string_view query, std::string_view last_event_id,
+                                   std::size_t topics_max, std::uint64_t now_ms, SubscribeRequest& out) {
   Starts starts;
-  if (head.path.size() > kPath.size() + 1) {
-    const std::optional<std::string> name = percent_decode(head.path.substr(kPath.size() + 1), false);
+  if (path.size() > kPath.size() + 1) {
+    const std::optional<std::string> name = percent_decode(path.substr(kPath.size() + 1), false);
     if (!name) return "the path has a bad percent escape";
     if (std::string wrong = add_topic(*name, topics_max, out); !wrong.empty()) return wrong;
   }
-  QueryParameters parameters(head.query);
+  QueryParameters parameters(query);
   for (auto step = parameters.next(); step != QueryParameters::Step::end; step = parameters.next()) {
     if (step == QueryParameters::Step::bad_escape) return "the query has a bad percent escape in " + parameters.name();
     std::string wrong = read_parameter(parameters.name(), parameters.value(), topics_max, now_ms, starts, out);
@@ -107,9 +120,8 @@ std::string read_subscribe_request(const RequestHead& head, std::size_t topics_m
   }
   if (out.topics.empty()) return "no topic: GET /events/{topic} or /events?topic=a&topic=b";
   // EventSource repeats its URL on every reconnect, so what it adds by itself wins.
-  if (const auto id = head.find("Last-Event-ID"); id && !id->empty()) starts.last_event_id = std::string(*id);
-  if (starts.last_event_id.size() > kIdBytesMax || !is_valid_utf8(starts.last_event_id))
-    return "Last-Event-ID is at most 255 bytes of UTF-8";
+  if (!last_event_id.empty()) starts.last_event_id = std::string(last_event_id);
+  if (!is_valid_last_event_id(starts.last_event_id)) return kLastEventIdRule;
   if (!starts.last_event_id.empty()) {
     out.start.kind = StartRequest::Kind::after_id;
     out.start.id = starts.last_event_id;
@@ -124,6 +136,28 @@ std::string read_subscribe_request(const RequestHead& head, std::size_t topics_m
     if (*starts.snapshot) out.start.kind = StartRequest::Kind::snapshot;
   }
   return {};
+}
+
+std::string check_subscribe_request(const SubscribeRequest& request, std::size_t topics_max) {
+  if (request.topics.empty()) return "no topic";
+  if (request.topics.size() > topics_max) return too_many_topics(topics_max);
+  for (auto topic = request.topics.begin(); topic != request.topics.end(); ++topic) {
+    if (!is_valid_topic(*topic)) return kTopicRule;
+    if (std::find(request.topics.begin(), topic, *topic) != topic) return "the topic " + *topic + " is named twice";
+  }
+  if (request.rate != 0 && !is_valid_rate(request.rate)) return kRateRule;
+  if (!is_valid_last_event_id(request.start.id)) return kLastEventIdRule;
+  return {};
+}
+
+Result<SubscribeRequest> read_subscribe_request(std::string_view path, std::string_view query, std::string_view last_event_id) {
+  SubscribeRequest request;
+  if (!is_subscribe_path(path))
+    return Error{Error::Code::invalid_argument, "a subscription's path is /events or begins with /events/"};
+  std::string wrong =
+      read_subscribe_request(path, query, last_event_id, kTopicsPerSubscriberMax, system_clock().wall_ms(), request);
+  if (!wrong.empty()) return Error{Error::Code::invalid_argument, std::move(wrong)};
+  return request;
 }
 
 }  // namespace broadside

@@ -147,7 +147,8 @@ struct Topic {
   std::uint32_t view_count = 0;
   bool is_ended = false;
   DecayingRate rate;
-  bool is_overdue = false;  // In the store's list of logs that keep forgotten segments for a sweep.
+  std::uint32_t handles = 0;  // It stays while there are any.
+  bool is_overdue = false;    // In the store's list of logs that keep forgotten segments for a sweep.
   Position end_position;
 };
 

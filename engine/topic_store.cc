@@ -2,21 +2,12 @@
 
 #include <algorithm>
 
-#include "base/units.h"
-#include "proto/json_text.h"
-#include "proto/position.h"
-#include "proto/sse_encoder.h"
-#include "proto/topic_name.h"
+#include "base/assert.h"
 
 namespace broadside {
 namespace {
 
-constexpr std::size_t kUnsentMax = 4096;  // Unsent segments looked at for one publish, so that the lock stays short.
-// What an ended topic costs: the topic, which has to stay, and its name twice.
-std::uint64_t ended_cost(std::string_view name) {
-  return sizeof(Topic) + sizeof(std::pair<Position, std::string>) + 2 * name.size();
-}
-
+constexpr std::size_t kUnsentMax = 4096;        // Unsent segments looked at for one publish, so that the lock stays short.
 constexpr std::size_t kTickSegmentsMax = 4096;  // The same for a tick.
 
 }  // namespace
@@ -63,8 +54,28 @@ Topic* TopicStore::find_or_make(std::string_view name) {
   return topic;
 }
 
+// What an ended topic costs: the topic, which has to stay, and its name twice.
+std::uint64_t TopicStore::ended_cost(std::string_view name) {
+  return sizeof(Topic) + sizeof(std::pair<Position, std::string>) + 2 * name.size();
+}
+
+Topic& TopicStore::open_topic(std::string_view name) {
+  const std::lock_guard lock(mutex_);
+  Topic* topic = find_or_make(name);
+  ++topic->handles;
+  return *topic;
+}
+
+void TopicStore::close_topic(Topic& topic) {
+  const std::lock_guard lock(mutex_);
+  BROADSIDE_ASSERT(topic.handles > 0);
+  --topic.handles;
+  delete_if_idle(&topic);
+}
+
 void TopicStore::delete_if_idle(Topic* topic) {
   if (topic->view_count != 0 || topic->is_ended || topic->log.first_segment() != nullptr || topic->is_overdue) return;
+  if (topic->handles != 0) return;
   if (topic->keys != nullptr && topic->keys->count() > 0) return;
   vanished_floor_ = std::max(vanished_floor_, topic->log.floor());
   by_name_.erase(topic);
@@ -186,33 +197,6 @@ void TopicStore::hold_memory_limit() {
   if (memory_bytes() > memory_limit()) make_room(0, nullptr);
 }
 
-std::size_t TopicStore::frame_bytes_of(std::size_t own_id_bytes, std::size_t body_bytes) {
-  return 4 + (own_id_bytes == 0 ? kPositionTextMax : own_id_bytes) + 1 + body_bytes;
-}
-
-std::uint64_t TopicStore::cost_of(std::span<const BatchEntry> batch, std::span<const std::size_t> ends) const {
-  const auto bytes_of = [&](std::size_t i) {
-    return frame_bytes_of(batch[i].event.id.size(), ends[i] - (i == 0 ? 0 : ends[i - 1]));
-  };
-  const auto cost_of_key = [&](std::size_t i) {
-    return has_keys_ && !batch[i].event.key.empty() ? KeyTable::cost_of(batch[i].event.key) : 0;
-  };
-  if (batch.size() == 1) {
-    const Topic* topic = find(batch[0].topic);
-    return cost_of_key(0) + (topic != nullptr ? topic->log.reserve_cost(bytes_of(0)) : Log().reserve_cost(bytes_of(0)));
-  }
-  std::unordered_map<std::string_view, Log::Room> rooms;
-  std::uint64_t cost = 0;
-  for (std::size_t i = 0; i < batch.size(); ++i) {
-    cost += cost_of_key(i);
-    const auto [at, is_new] = rooms.try_emplace(batch[i].topic);
-    const Topic* topic = is_new ? find(batch[i].topic) : nullptr;
-    if (topic != nullptr) at->second = topic->log.room();
-    cost += Log::reserve_cost(at->second, bytes_of(i));
-  }
-  return cost;
-}
-
 // Names are kept within a sixteenth of the history memory, so that ending topics cannot push the history out; what is more is
 // forgotten before its age, the oldest first.
 void TopicStore::remember_ended(Position position, std::string_view name) {
@@ -241,42 +225,6 @@ void TopicStore::forget_oldest_ended() {
   }
 }
 
-bool TopicStore::append(Topic* topic, const NewFrame& frame, Published& out) {
-  char id_line[4 + 256 + 1];
-  std::size_t id_bytes = 0;
-  // The position is taken only when the frame is sure to be written, so reserve for the longest id line first.
-  Segment* made = nullptr;
-  if (!topic->log.reserve(topic, frame_bytes_of(frame.own_id.size(), frame.body.size()), made)) return false;
-  if (made != nullptr) logs_.charge(*made);
-  const Position position = next_position();
-  id_line[0] = 'i', id_line[1] = 'd', id_line[2] = ':', id_line[3] = ' ';
-  id_bytes = 4;
-  if (frame.own_id.empty()) {
-    id_bytes += format_position(position, id_line + 4);
-  } else {
-    frame.own_id.copy(id_line + 4, frame.own_id.size());
-    id_bytes += frame.own_id.size();
-  }
-  id_line[id_bytes++] = '\n';
-  topic->log.append(position, std::string_view(id_line, id_bytes), frame.body, frame.own_id, stamp_of(frame.now));
-  if (frame.is_end) topic->log.mark_ended();
-  Segment* last = topic->log.last_segment();
-  if (topic->keys != nullptr) {
-    if (topic->is_ended) topic->keys->clear();  // The topic begins anew.
-    if (!frame.is_end && !frame.key.empty()) topic->keys->set(frame.key, *last, last->frames() - 1);
-  }
-  topic->is_ended = frame.is_end;
-  if (frame.is_end) topic->end_position = position;
-  logs_.link_newest(last);
-  out = Published{.position = position, .subscribers = subscribers_of(*topic, shard_count_), .is_duplicate = false};
-  ++(frame.is_end ? counts_.ends : counts_.publishes);
-  if (!frame.is_end) topic->rate.add(frame.now);
-  topic->log.forget(retention_of(*topic->rules), position.milliseconds());
-  release_passed(topic, topic->view_count == 0);
-  mark_dirty(topic);
-  return true;
-}
-
 std::uint64_t TopicStore::subscribers_of(const Topic& topic, std::uint32_t shard_count) {
   if (topic.view_count == 0) return 0;
   std::uint64_t sum = 0;
@@ -284,106 +232,6 @@ std::uint64_t TopicStore::subscribers_of(const Topic& topic, std::uint32_t shard
     if (const TopicView* view = topic.views[shard]) sum += view->subscribers.load(std::memory_order_relaxed);
   }
   return sum;
-}
-
-Result<Done> TopicStore::publish_batch(std::span<const BatchEntry> batch, std::vector<Published>& out, std::size_t* bad_index) {
-  const std::uint64_t event_bytes_max = event_bytes_limit_.load(std::memory_order_relaxed);
-  // One buffer for all bodies: what is made before the lock is the bytes, all but the id line.
-  std::string bodies;
-  std::vector<std::size_t> ends;
-  ends.reserve(batch.size());
-  for (std::size_t i = 0; i < batch.size(); ++i) {
-    if (bad_index != nullptr) *bad_index = i;
-    if (!is_valid_topic(batch[i].topic))
-      return Error{Error::Code::invalid_argument, "a topic is 1 to 255 bytes of UTF-8 without control characters"};
-    const EventRefusal refusal = check_event(batch[i].event, event_bytes_max);
-    if (refusal != EventRefusal::none) {
-      return Error{refusal == EventRefusal::data_too_large ? Error::Code::too_large : Error::Code::invalid_argument,
-                   explain(refusal)};
-    }
-    append_event_body(bodies, batch[i].event);
-    ends.push_back(bodies.size());
-  }
-  const std::uint64_t need = bodies.size() + batch.size() * (sizeof(FrameEntry) + 300);
-  if (need > backlog_limit_.load(std::memory_order_relaxed)) return Error{Error::Code::too_large, "larger than --backlog-bytes"};
-  out.clear();
-  out.reserve(batch.size());
-  WakeSet wakes{};
-  // Before the lock: waiting for it is a part of what the publisher sees, and the lock stays short.
-  const Nanos now = clock_.monotonic();
-  {
-    const std::lock_guard lock(mutex_);
-    // What makes room may take the very segment that had some: then the batch costs more than before, and more has to go.
-    bool has_room = false;
-    for (bool goes_on = true; goes_on && !has_room;) {
-      const std::uint64_t cost = cost_of(batch, ends);
-      has_room = memory_bytes() + cost <= memory_limit();
-      if (!has_room) goes_on = make_room(cost, nullptr);
-    }
-    if (!has_room) {
-      counts_.publishes_refused += batch.size();
-      return Error{Error::Code::out_of_memory, "the memory for logs (--history-memory) is full of events not yet sent"};
-    }
-    std::size_t begin = 0;
-    for (std::size_t i = 0; i < batch.size(); ++i) {
-      const std::string_view body = std::string_view(bodies).substr(begin, ends[i] - begin);
-      begin = ends[i];
-      Topic* topic = find_or_make(batch[i].topic);
-      rules_of(*topic);
-      Published published;
-      if (!batch[i].event.id.empty() && topic->log.find_id(batch[i].event.id, published.position)) {
-        published.subscribers = subscribers_of(*topic, shard_count_);
-        published.is_duplicate = true;
-        ++counts_.publishes_duplicate;
-      } else if (!append(topic, {.own_id = batch[i].event.id, .body = body, .key = batch[i].event.key, .now = now}, published)) {
-        if (bad_index != nullptr) *bad_index = i;
-        return Error{Error::Code::out_of_memory, "the system has no memory"};
-      }
-      out.push_back(published);
-      delete_if_idle(topic);
-    }
-    hold_memory_limit();
-    published_.store(last_.packed, std::memory_order_release);
-    wakes = take_wakes();
-  }
-  wake(wakes);
-  return Done{};
-}
-
-Result<Published> TopicStore::end(std::string_view name, bool* existed) {
-  std::string body = "event: broadside.end\ndata: {\"topic\":";
-  append_json_string(body, name);
-  body += "}\n\n";
-  Published published;
-  WakeSet wakes{};
-  {
-    const std::lock_guard lock(mutex_);
-    Topic* topic = find(name);
-    *existed = topic != nullptr;
-    if (topic == nullptr) return published;
-    if (topic->is_ended) {
-      published.position = topic->end_position;
-      published.is_duplicate = true;
-      return published;
-    }
-    // Where the frame would fit into the last segment, that one may be what has to go.
-    const std::size_t frame_bytes = frame_bytes_of(0, body.size());
-    Log::Room none{.left_bytes = 0, .payload_bytes = topic->log.room().payload_bytes};
-    const std::uint64_t cost = topic->log.reserve_cost(frame_bytes) + ended_cost(name);
-    const bool has_room =
-        memory_bytes() + cost <= memory_limit() || make_room(Log::reserve_cost(none, frame_bytes) + ended_cost(name), topic);
-    rules_of(*topic);
-    if (!has_room || !append(topic, {.body = body, .is_end = true, .now = clock_.monotonic()}, published)) {
-      delete_if_idle(topic);  // All that it had may have been what had to go.
-      return Error{Error::Code::out_of_memory, "the memory for logs (--history-memory) is full of events not yet sent"};
-    }
-    remember_ended(published.position, name);
-    hold_memory_limit();
-    published_.store(last_.packed, std::memory_order_release);
-    wakes = take_wakes();
-  }
-  wake(wakes);
-  return published;
 }
 
 TurnStart TopicStore::begin_turn(std::uint32_t shard) {

@@ -18,22 +18,13 @@
 
 #include "broadside/config.h"
 #include "broadside/engine.h"
+#include "broadside/subscribe.h"
 #include "engine/listing.h"
 #include "engine/segment_list.h"
 #include "engine/topic.h"
 #include "engine/torn_frames.h"
 
 namespace broadside {
-
-// Where a subscription wants to start.
-struct StartRequest {
-  enum class Kind : std::uint8_t { live, after_id, since, last, snapshot };
-  Kind kind = Kind::live;
-  std::string id;              // after_id: Last-Event-ID as it came.
-  std::uint64_t since_ms = 0;  // since: the first event not older.
-  std::uint64_t last = 0;      // last: the newest so many of all topics together.
-  bool is_default = true;      // live, and nobody said so: topics whose rules want it begin with a snapshot.
-};
 
 enum class GapReason : std::uint8_t { retention, restart, unknown_id, skipped };
 constexpr std::array<std::string_view, 4> kGapReasonNames = {"retention", "restart", "unknown-id", "skipped"};
@@ -44,6 +35,8 @@ struct Gap {
   Position to;       // Nothing newer is missing.
   GapReason reason = GapReason::retention;
 };
+
+constexpr std::uint32_t kShardsMax = 256;
 
 // Where it does start in one topic: what Subscription's members of the same names begin with.
 struct StartPlace {
@@ -74,9 +67,6 @@ struct TurnStart {
   TopicView* dirty = nullptr;  // The views whose topics have changed since the last turn: a list by next_taken, the shard's own.
 };
 
-// Visits a second that a subscriber may ask for, or a topic's rules name.
-[[nodiscard]] constexpr bool is_valid_rate(double rate) { return rate >= 0.01 && rate <= 100; }
-
 [[nodiscard]] inline Retention retention_of(const TopicRules& rules) {
   return {.events_max = rules.history_events, .bytes_max = rules.history_bytes, .age_max_ms = rules.history_age_ms};
 }
@@ -97,6 +87,12 @@ class TopicStore {
   TopicStore& operator=(const TopicStore&) = delete;
   ~TopicStore();  // Requires: no views are left.
 
+  // Encodes, appends and tells the shards. `body` is room to work in.
+  Result<Published> publish(std::string_view topic, const Event& event, std::string& body);
+  Result<Published> publish(Topic& topic, const Event& event, std::string& body);  // Requires: opened.
+  // The topic of this name, made if there is none; it stays until it is closed as often as it was opened.
+  Topic& open_topic(std::string_view name);
+  void close_topic(Topic& topic);
   Result<Done> publish_batch(std::span<const BatchEntry> batch, std::vector<Published>& out, std::size_t* bad_index);
   Result<Published> end(std::string_view topic, bool* existed);
 
@@ -136,7 +132,7 @@ class TopicStore {
     bool operator()(const Topic* a, std::string_view b) const { return a->name < b; }
     bool operator()(std::string_view a, const Topic* b) const { return a < b->name; }
   };
-  using WakeSet = std::array<std::uint64_t, 4>;  // A bit a shard.
+  using WakeSet = std::array<std::uint64_t, kShardsMax / 64>;  // A bit a shard.
 
   // All private functions are called with the lock held, except wake().
   [[nodiscard]] Topic* find(std::string_view name) const;
@@ -147,9 +143,11 @@ class TopicStore {
   void delete_if_idle(Topic* topic);
   Position next_position();
   // The memory of segments that `batch` needs made: at least what it will take, for the bodies end at `ends`.
+  [[nodiscard]] std::uint64_t cost_of_key(const Event& event) const;
   [[nodiscard]] std::uint64_t cost_of(std::span<const BatchEntry> batch, std::span<const std::size_t> ends) const;
   [[nodiscard]] static std::size_t frame_bytes_of(std::size_t own_id_bytes, std::size_t body_bytes);
   bool make_room(std::uint64_t bytes, const Topic* keep);
+  [[nodiscard]] static std::uint64_t ended_cost(std::string_view name);
   void remember_ended(Position position, std::string_view name);
   void forget_oldest_ended();
   // Makes the frame's place, writes it and tells the shards. False: no memory, nothing was changed.
@@ -161,6 +159,13 @@ class TopicStore {
     Nanos now = 0;
   };
   bool append(Topic* topic, const NewFrame& frame, Published& out);
+  // Whether there is, or can be made, room for what `cost()` comes to.
+  template <typename Cost>
+  bool find_room(Cost&& cost);
+  // The one event of publish(), for `known` or, if that is null, for the topic named so.
+  Result<Published> publish_one(Topic* known, std::string_view name, const Event& event, std::string& body);
+  bool publish_to(Topic* topic, const Event& event, std::string_view body, Nanos now, Published& out);
+  WakeSet finish_publish();
   void release_passed(Topic* topic, bool with_last);
   void drop_first(Topic* topic);
   [[nodiscard]] static std::uint64_t subscribers_of(const Topic& topic, std::uint32_t shard_count);

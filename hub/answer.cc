@@ -34,6 +34,20 @@ Response problem(int status, std::string_view detail, std::string headers) {
           .body = problem_json(status, detail)};
 }
 
+Response answer_of(SendOutcome outcome) {
+  switch (outcome) {
+    case SendOutcome::taken:
+      return {.status = 202, .headers = {}, .body = "{}"};
+    case SendOutcome::unknown:
+      return problem(404, "there is no such connection");
+    case SendOutcome::too_large:
+      return problem(413, "an event to one connection is at most 64 KiB");
+    case SendOutcome::full:
+      return problem(429, "the connection's buffer is full");
+  }
+  return problem(404, "there is no such connection");
+}
+
 Response problem_of(const Error& error, std::string_view prefix) {
   const int status = status_of(error.code);
   return problem(status, std::string(prefix) + error.message, status == 503 ? "Retry-After: 1\r\n" : "");

@@ -14,6 +14,8 @@ namespace broadside::hub {
 [[nodiscard]] Response problem(int status, std::string_view detail, std::string headers = {});
 // The problem of a call that the engine refused; `prefix` stands before its message.
 [[nodiscard]] Response problem_of(const Error& error, std::string_view prefix = {});
+// What is said of an event for one connection.
+[[nodiscard]] Response answer_of(SendOutcome outcome);
 [[nodiscard]] Response json_answer(std::string body);
 
 // The id that subscribers see: the publisher's own, or the position.

@@ -68,12 +68,14 @@ Response Hub::on_request(const Request& request) noexcept {
   }
 }
 
-SubscribeDecision Hub::on_subscribe(const Request& request) noexcept {
+SubscribeDecision Hub::authorise(const Request& request, const SubscribeRequest&) noexcept {
   try {
     if (access_log_ != nullptr) log_access(request, 200);
-    return {.status = 200, .headers = cors_.headers_for(request.header("Origin")), .detail = {}};
+    SubscribeDecision decision;
+    decision.admission.headers = cors_.headers_for(request.header("Origin"));
+    return decision;
   } catch (const std::exception&) {
-    return {.status = 503, .headers = {}, .detail = {}};
+    return {.status = 503};
   }
 }
 

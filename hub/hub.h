@@ -41,7 +41,7 @@ class Hub final : public RequestHandler, private BatchPublisher {
 
   Response on_request(const Request& request) noexcept override;
   StreamDecision on_stream(const Request& request) noexcept override;
-  SubscribeDecision on_subscribe(const Request& request) noexcept override;
+  SubscribeDecision authorise(const Request& request, const SubscribeRequest& wanted) noexcept override;
   std::string common_headers(const Request& request) noexcept override;
 
  private:

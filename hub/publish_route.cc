@@ -75,11 +75,13 @@ Response Hub::send_to_connection(const Request& request, const std::string& conn
   if (const std::string wrong = parse_publish_parameters(request.query, parameters); !wrong.empty()) return problem(400, wrong);
   if (!parameters.id.empty()) return problem(400, "id= is not for one connection: what is sent to it is not kept and has no id");
   const Event event = parameters.event(request.body);
-  const EventRefusal refusal = check_event(event, event_bytes_max_);
-  if (refusal != EventRefusal::none) return problem(refusal == EventRefusal::data_too_large ? 413 : 400, explain(refusal));
-  if (!engine_->start_send_to(connection, event, request.token, common_headers(request))) {
-    return problem(404, "there is no such connection");
-  }
+  const Result<Done> started = engine_->start_send_to(
+      connection, event, [this, token = request.token, headers = common_headers(request)](SendOutcome outcome) {
+        Response response = answer_of(outcome);
+        response.headers += headers;
+        engine_->respond(token, std::move(response));
+      });
+  if (!started) return problem_of(started.error());
   return {.status = 202, .headers = {}, .body = {}, .is_deferred = true};
 }
 

@@ -17,6 +17,7 @@ namespace broadside {
 void append_response(std::string& out, int status, std::string_view extra_headers, std::string_view content_type,
                      std::string_view body, bool keep_alive, bool is_head, std::string_view date);
 
+constexpr std::string_view kStreamContentType = "text/event-stream";
 constexpr std::string_view kProblemContentType = "application/problem+json";
 
 // An RFC 9457 problem document: {"type":"about:blank","title":...,"status":...,"detail":...}.

@@ -284,6 +284,10 @@ void EpollIo::wait(Nanos timeout, std::vector<Completion>& completions) {
   receive_ready(completions);
 }
 
+int EpollIo::poll_fd() { return epoll_fd_; }
+
+void EpollIo::flush() { register_listeners(); }
+
 void EpollIo::wake() {
   if (is_wake_requested_.exchange(true, std::memory_order_acq_rel)) return;
   const std::uint64_t one = 1;

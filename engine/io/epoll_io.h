@@ -34,6 +34,8 @@ class EpollIo final : public Io {
   void close(Socket socket, CloseMode mode) override;
   void wait(Nanos timeout, std::vector<Completion>& completions) override;
   void wake() override;
+  [[nodiscard]] int poll_fd() override;
+  void flush() override;
 
  private:
   struct Listener {

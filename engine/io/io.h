@@ -111,6 +111,11 @@ class Io {
   virtual void wait(Nanos timeout, std::vector<Completion>& completions) = 0;
   // Ends a wait() under way, or the next one, at once. From any thread; async-signal-safe.
   virtual void wake() = 0;
+
+  // For a loop that waits for other things as well: a descriptor that is readable when wait(0) has something to say, or -1 where
+  // there is none; it stays the backend's. Before going to wait for it, flush() hands the kernel what is queued.
+  [[nodiscard]] virtual int poll_fd() { return -1; }
+  virtual void flush() {}
 };
 
 enum class BackendChoice : std::uint8_t { automatic, uring, epoll };

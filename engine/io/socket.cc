@@ -2,6 +2,7 @@
 #include "engine/io/socket.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -72,21 +73,28 @@ bool set_option(int fd, int level, int name, std::uint32_t value) {
   return ::setsockopt(fd, level, name, &number, sizeof number) == 0;
 }
 
-// Accepted sockets inherit these (tried on 6.18), which saves a handful of calls for each connection.
-bool set_listener_options(int fd, const ListenAddress& address, const ListenerOptions& options) {
+// What a stream's socket has.
+bool set_stream_options(int fd, int family, const ListenerOptions& options) {
   bool is_set = true;
   if (options.send_buffer_bytes > 0) is_set = is_set && set_option(fd, SOL_SOCKET, SO_SNDBUF, options.send_buffer_bytes);
   if (options.receive_buffer_bytes > 0) is_set = is_set && set_option(fd, SOL_SOCKET, SO_RCVBUF, options.receive_buffer_bytes);
-  if (address.is_unix()) return is_set;
-  is_set = is_set && set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-  if (options.reuse_port) is_set = is_set && set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
-  if (address.storage.ss_family == AF_INET6) is_set = is_set && set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+  if (family == AF_UNIX) return is_set;
   is_set = is_set && set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
   if (options.unsent_bytes_max > 0) is_set = is_set && set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, options.unsent_bytes_max);
   if (options.user_timeout > 0) {
     const auto timeout_ms = static_cast<std::uint32_t>(options.user_timeout / kMillisecond);
     is_set = is_set && set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, timeout_ms);
   }
+  return is_set;
+}
+
+bool set_listener_options(int fd, const ListenAddress& address, const ListenerOptions& options) {
+  // Accepted sockets inherit these (tried on 6.18), which saves a handful of calls for each connection.
+  bool is_set = set_stream_options(fd, address.storage.ss_family, options);
+  if (address.is_unix()) return is_set;
+  is_set = is_set && set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+  if (options.reuse_port) is_set = is_set && set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+  if (address.storage.ss_family == AF_INET6) is_set = is_set && set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
   return is_set;
 }
 
@@ -219,6 +227,22 @@ static int try_bind(const ListenAddress& address) {
   const int error = is_bound ? 0 : errno;
   ::close(fd);
   return error;
+}
+
+Result<Done> prepare_adopted(int fd, const ListenerOptions& options) {
+  int type = 0;
+  socklen_t type_length = sizeof type;
+  sockaddr_storage peer{};
+  socklen_t peer_length = sizeof peer;
+  if (::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_length) != 0 || type != SOCK_STREAM ||
+      ::getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &peer_length) != 0) {
+    return Error{Error::Code::invalid_argument, "adopt: descriptor " + std::to_string(fd) + " is no connected stream socket"};
+  }
+  const int flags = ::fcntl(fd, F_GETFL);
+  if (flags < 0 || ::fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0 || !set_stream_options(fd, peer.ss_family, options)) {
+    return Error{Error::Code::unavailable, std::string("adopt: the socket's options cannot be set: ") + std::strerror(errno)};
+  }
+  return Done{};
 }
 
 Result<Done> test_bind(const ListenAddress& address) {

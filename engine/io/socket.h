@@ -51,6 +51,10 @@ Result<Done> test_bind(const ListenAddress& address);
 // Connecting is refused from here on, and what waits to be accepted is reset. The descriptor stays the caller's to close.
 void stop_listening(int fd);
 
+// Makes a connected stream socket that somebody else accepted like those of a listener with these options. An error leaves it
+// usable for its owner.
+Result<Done> prepare_adopted(int fd, const ListenerOptions& options);
+
 // The address a listener got, with the port the kernel chose.
 Result<ListenAddress> bound_address(int fd);
 // "http://127.0.0.1:8080"; a Unix address as it is, "unix:/run/broadside.sock".

@@ -74,6 +74,7 @@ UringIo::~UringIo() {
   }
   if (watch_fd_ >= 0) ::close(watch_fd_);
   if (wake_fd_ >= 0) ::close(wake_fd_);
+  if (poll_fd_ >= 0) ::close(poll_fd_);
 }
 
 std::string UringIo::describe() const {
@@ -191,6 +192,11 @@ void UringIo::enter(Nanos timeout) {
 void UringIo::wait(Nanos timeout, std::vector<Completion>& completions) {
   BROADSIDE_ASSERT(timeout >= 0);
   BROADSIDE_ASSERT(batch_.empty());
+  if (poll_fd_ >= 0) {
+    // Before looking: what comes from here on makes it readable again.
+    std::uint64_t count = 0;
+    [[maybe_unused]] const ssize_t result = ::read(poll_fd_, &count, sizeof count);
+  }
   give_back_buffers();
   retry_starved();
   for (std::uint32_t table = 0; table < tables_.count(); ++table) {
@@ -216,6 +222,23 @@ void UringIo::hand_out(std::vector<Completion>& completions) {
       receives += hand_out_receive(pending, completions) ? 1 : 0;
     }
   }
+}
+
+int UringIo::poll_fd() {
+  if (poll_fd_ >= 0) return poll_fd_;
+  // The ring's own descriptor does not wake while the ring defers its work.
+  poll_fd_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (poll_fd_ >= 0 && io_uring_register_eventfd(ring_.raw(), poll_fd_) != 0) {
+    ::close(poll_fd_);
+    poll_fd_ = -1;
+  }
+  return poll_fd_;
+}
+
+void UringIo::flush() {
+  settle_tables();
+  arm();
+  ring_.submit();
 }
 
 void UringIo::wake() {

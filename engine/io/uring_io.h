@@ -39,6 +39,8 @@ class UringIo final : public Io {
   void close(Socket socket, CloseMode mode) override;
   void wait(Nanos timeout, std::vector<Completion>& completions) override;
   void wake() override;
+  [[nodiscard]] int poll_fd() override;
+  void flush() override;
 
  private:
   enum class Operation : std::uint8_t { accept, receive, send, watch, wake, cancel, prepare_close, close };
@@ -106,6 +108,7 @@ class UringIo final : public Io {
   Ring ring_;
   UringTables tables_;  // ... which outlives its table.
   int watch_fd_ = -1;
+  int poll_fd_ = -1;  // Made when first asked for.
   int wake_fd_ = -1;
   std::uint64_t wake_count_ = 0;  // Written by the kernel.
   std::atomic<bool> is_wake_requested_ = false;

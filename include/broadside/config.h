@@ -70,6 +70,7 @@ struct Config {
   std::uint32_t head_bytes_max = 16 << 10;        // Request head, 1 KiB to 1 MiB: room for large cookies.
   std::uint32_t head_timeout_ms = 10'000;         // From accept, or the first byte of a later request, to the end of its head.
   std::uint32_t body_timeout_ms = 30'000;         // Between two pieces of a body that is not endless.
+  std::uint32_t answer_timeout_ms = 30'000;       // For what the host answers later; then 504, or a refusal of the stream.
   std::uint32_t idle_timeout_ms = 75'000;         // Keep-alive connections between requests.
   std::uint64_t body_bytes_max = 1 << 20;         // Request body that is read whole.
   std::uint64_t event_bytes_max = 256 << 10;      // Data of one event.
@@ -91,6 +92,9 @@ struct Config {
 
   std::uint32_t drain_timeout_ms = 25'000;  // drain(): after this what is left is reset.
   std::uint32_t drain_rate = 0;             // Streams closed a second; 0 = what empties the server in the timeout.
+
+  // No threads: the host calls run_once() from its own loop. One shard, made by the thread that calls create().
+  bool is_host_driven = false;
 
   LogSink* log_sink = nullptr;  // Outlives the engine; null = silence.
 };

@@ -16,10 +16,13 @@
 #include "broadside/handler.h"
 #include "broadside/position.h"
 #include "broadside/stats.h"
+#include "broadside/subscribe.h"
 
 namespace broadside {
 
 class EngineCore;
+class TopicStore;
+struct Topic;
 
 // What became of a published event.
 struct Published {
@@ -51,20 +54,85 @@ struct ConnectionPage {
 using ConnectionsSink = std::function<void(ConnectionPage)>;
 using TopicsSink = std::function<void(std::vector<TopicInfo>)>;
 
-// Owns its threads. Calls are for any thread unless they say otherwise; two engines in one process do not know each other.
+// What became of an event for one connection.
+enum class SendOutcome : std::uint8_t {
+  taken,      // It is sent before what the connection's topics bring next.
+  unknown,    // There is no such connection, or it is about to end.
+  too_large,  // Its frame is larger than 64 KiB.
+  full,       // So much waits for the connection already that 64 KiB would be exceeded: try again later.
+};
+// Called once, like the sinks of listings, but perhaps before the call returns.
+using SendSink = std::function<void(SendOutcome)>;
+
+// How a connection is taken over.
+struct AdoptOptions {
+  Admission admission;
+  bool is_head_written = false;  // The host has answered 200 with `Content-Type: text/event-stream` and without a length.
+};
+
+// A topic at hand: publishes without looking up its name, and without allocating anything but what its log takes. Keeps the
+// topic's place in memory while it exists, also when nothing is in it. For one thread at a time; a topic may have several. Must
+// not outlive the engine.
+class TopicHandle {
+ public:
+  TopicHandle(TopicHandle&& other) noexcept;
+  TopicHandle& operator=(TopicHandle&& other) noexcept;
+  TopicHandle(const TopicHandle&) = delete;
+  TopicHandle& operator=(const TopicHandle&) = delete;
+  ~TopicHandle();
+
+  // As Engine::publish().
+  Result<Published> publish(const Event& event);
+  [[nodiscard]] std::string_view name() const;
+
+ private:
+  friend class Engine;
+  TopicHandle(TopicStore& store, Topic& topic) : store_(&store), topic_(&topic) {}
+
+  TopicStore* store_ = nullptr;
+  Topic* topic_ = nullptr;  // Null when moved from.
+  std::string body_;        // Of the event that is published: its memory is used again.
+};
+
+// Prints nothing, handles no signal and never exits; what it has to tell goes to Config::log_sink. An assertion that fails is a
+// bug of the engine: then `handler` (null: a line on stderr) is called on the thread that found it, and the process aborts. The
+// one thing that is the process's and not an engine's. Any thread.
+using FailureHandler = void (*)(const char* expression, const char* file, int line) noexcept;
+void set_failure_handler(FailureHandler handler) noexcept;
+
+// Owns its threads, unless the host drives it (Config::is_host_driven). Calls are for any thread unless they say otherwise; two
+// engines in one process do not know each other.
 class Engine {
  public:
   // The first thing that is out of range or contradicts itself, which create() and reconfigure() refuse. What the machine has to
   // say (a port in use, no io_uring) only create() finds out.
   static Result<Done> check(const Config& config);
-  // Opens listeners and backends; nothing is accepted before start(). `handler` (may be null: 404) outlives the engine.
-  static Result<Engine> create(const Config& config, RequestHandler* handler);
+  // Opens listeners and backends; nothing is accepted before start(). `handler` outlives the engine; null is one that overrides
+  // nothing.
+  static Result<Engine> create(const Config& config, RequestHandler* handler = nullptr);
   Engine(Engine&&) noexcept;
   Engine& operator=(Engine&&) noexcept;
   ~Engine();  // stop().
 
   // Starts the shards. Requires: not started yet.
   void start();
+
+  // A host-driven engine, all from the one thread that called create(): whenever poll_fd() is readable or next_timeout_ms() has
+  // passed, run_once() does what there is to do, without waiting. The timeout is asked for anew before each wait: 0 means run at
+  // once. poll_fd() is an epoll set or an eventfd, the engine's own: wait for POLLIN or EPOLLIN (level-triggered), never read it.
+  [[nodiscard]] int poll_fd() const;
+  [[nodiscard]] int next_timeout_ms();
+  void run_once();
+
+  // Takes over a connected stream socket whose request the host has read (nothing of the body may be left unread in the host's
+  // buffers). From now on the engine owns `fd`: it writes the response's head unless told otherwise, the stream, and closes it.
+  // Refusals (no place, ended topics) are answered by the engine. RequestHandler::authorise is not asked, the other hooks are
+  // told. Error: `fd` is still the host's. Requires: started.
+  Result<Done> adopt(int fd, const SubscribeRequest& request, const AdoptOptions& options = {});
+  // Answers RequestHandler::authorise, where it was deferred. A token whose connection has gone, or has been answered, does
+  // nothing.
+  void decide(ResponseToken token, SubscribeDecision decision);
+
   // No new streams; each open one gets `retry:` with jitter and is closed at a set pace. Returns at once; wait_drained() waits.
   void start_drain();
   // Waits until no connection is left or the drain timeout and a second have passed. True if none is left.
@@ -93,10 +161,12 @@ class Engine {
   // topic; if it has ended already nothing is published and the answer is the first end's, as a duplicate.
   Result<Published> end(std::string_view topic, bool* existed);
 
-  // Sends one event to one connection alone; it is neither kept nor resumed. The answer goes to `token`: 202, 404, 413 or 429,
-  // with `headers` (complete lines with CRLF).
-  // False if `connection` cannot be an id at all (answer 404 yourself).
-  bool start_send_to(std::string_view connection, const Event& event, ResponseToken token, std::string headers);
+  // A handle for publishing to one topic very often.
+  Result<TopicHandle> open_topic(std::string_view topic);
+
+  // Sends one event to one connection alone; it is neither kept nor resumed. `event` must not have an id. Error::invalid_argument
+  // or too_large: `done` is not called.
+  Result<Done> start_send_to(std::string_view connection, const Event& event, SendSink done);
   // Answers a deferred request. From any thread.
   void respond(ResponseToken token, Response response);
 
@@ -110,6 +180,8 @@ class Engine {
   //
   // Subscribers in a fixed order; `after` is empty or ConnectionPage::next. Who comes or goes meanwhile may be missing.
   Result<Done> start_list_connections(std::size_t count, std::string_view after, ConnectionsSink done);
+  // As start_list_connections(), those on one topic alone: who is there.
+  Result<Done> start_list_subscribers(std::string_view topic, std::size_t count, std::string_view after, ConnectionsSink done);
   // The subscribers with the largest lag first: by its age, then by its bytes.
   Result<Done> start_list_slowest(std::size_t count, ConnectionsSink done);
   // The topics that come first in `order`.

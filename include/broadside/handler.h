@@ -1,4 +1,4 @@
-// What the engine asks its host: requests that are no subscription, and what to say of those that are.
+// What the engine asks and tells its host: requests that are no subscription, who may subscribe, and who came, lagged and left.
 #pragma once
 
 #include <cstddef>
@@ -8,6 +8,10 @@
 #include <span>
 #include <string>
 #include <string_view>
+
+#include "broadside/position.h"
+#include "broadside/stats.h"
+#include "broadside/subscribe.h"
 
 namespace broadside {
 
@@ -30,11 +34,11 @@ struct Request {
   std::string_view query;   // Still percent-encoded, without `?`.
   std::string_view host;
   std::span<const RequestHeader> headers;
-  std::string_view body;       // Whole; empty in on_stream and on_subscribe.
+  std::string_view body;       // Whole; empty in on_stream and authorise.
   std::string_view peer;       // "127.0.0.1:50000".
   std::uint32_t listener = 0;  // Index into Config::listen.
   bool is_chunked = false;
-  ResponseToken token;  // For Response::deferred.
+  ResponseToken token;  // For an answer that comes later.
 
   // The value of the first field named `name` (any case), or an empty view with null data.
   [[nodiscard]] std::string_view header(std::string_view name) const;
@@ -66,25 +70,70 @@ struct StreamDecision {
   std::optional<Response> refusal;     // Set: it is answered at once, the body is not read, and the connection is closed.
 };
 
-// What on_subscribe decides. status 200 goes on; any other is the answer (no stream).
-struct SubscribeDecision {
-  int status = 200;
-  std::string headers;  // Complete lines with CRLF, added to the stream's head (or to the refusal's).
-  std::string detail;   // Refusal: the problem's `detail`.
+// What the host gives a stream on its way.
+struct Admission {
+  std::string headers;  // Complete lines with CRLF, added to the response's head.
+  std::string subject;  // Who it is, as far as the host cares: shown in listings and told to the hooks. At most 255 bytes.
+  std::uint64_t user_data = 0;   // The host's own, told to the hooks; never looked at.
+  double rate_max = 0;           // Visits a second at most, 0.01 to 100, whatever was asked for; 0 = no such bound.
+  std::uint32_t age_max_ms = 0;  // It is closed after that time at the latest, with `retry:`; 0 = Config::stream_age_max_ms.
 };
 
-// Implemented by the host. Every call comes on a shard's thread, must be quick, and may come from several shards at once.
+// What authorise decides.
+struct SubscribeDecision {
+  int status = 200;                 // 200 admits; any other is the answer (no stream), as application/problem+json.
+  std::string detail;               // Of a refusal: what is wrong and what to do about it.
+  std::vector<std::string> topics;  // Not empty: these, whatever was asked for.
+  Admission admission;              // Its headers go with a refusal as well.
+  bool is_deferred = false;         // The decision comes later by Engine::decide(request.token, ...).
+};
+
+// One stream, as hooks see it. All views are valid during the call alone.
+struct SubscriberView {
+  std::string_view connection;  // 32 hexadecimal digits: for Engine::send_to().
+  std::span<const std::string_view> topics;
+  std::string_view subject;  // As in its Admission.
+  std::uint64_t user_data = 0;
+  Position sent;  // It has been sent everything up to here: what it would resume from.
+};
+
+// Why on_lag is called.
+enum class LagOutcome : std::uint8_t {
+  soft,          // Beyond a soft limit, and was not before.
+  skipped,       // Moved on to newer events; it has been told by broadside.gap.
+  disconnected,  // Is closed; on_disconnect follows.
+};
+
+// Implemented by the host; what is not overridden does what its comment says. Every call comes on a shard's thread (of a
+// host-driven engine: the host's), from several shards at once; it must be quick, since that shard delivers nothing meanwhile. It
+// may call everything of the engine but stop(), wait_drained() and run_once(). Subscribers that one shard tells of come in order:
+// on_subscribe first, on_disconnect last. All
+// is defined here, for hosts with and without RTTI.
 class RequestHandler {
  public:
   virtual ~RequestHandler() = default;
-  // A request that is no subscription, with its whole body.
-  virtual Response on_request(const Request& request) noexcept = 0;
-  // The head of a request with a chunked body, before the body: take it as a stream, or leave it (null reader) to on_request.
-  virtual StreamDecision on_stream(const Request& request) noexcept = 0;
-  // GET or HEAD of /events... ; the topics are not yet checked.
-  virtual SubscribeDecision on_subscribe(const Request& request) noexcept = 0;
-  // Headers (complete lines with CRLF) for answers that the engine gives by itself, e.g. refusals of malformed subscriptions.
-  virtual std::string common_headers(const Request& request) noexcept = 0;
+  // A request that is no subscription, with its whole body. 404.
+  virtual Response on_request(const Request& /*request*/) noexcept {
+    return {.status = 404,
+            .headers = {},
+            .content_type = "application/problem+json",
+            .body = R"({"type":"about:blank","title":"Not Found","status":404,"detail":"there is nothing at this path"})"};
+  }
+  // The head of a request with a chunked body, before the body: take it as a stream, or leave it (null reader) to on_request,
+  // which then gets the body whole. Leaves it.
+  virtual StreamDecision on_stream(const Request& /*request*/) noexcept { return {}; }
+  // GET or HEAD of /events and below: whether `wanted`, which is well-formed, becomes a stream. It does.
+  virtual SubscribeDecision authorise(const Request& /*request*/, const SubscribeRequest& /*wanted*/) noexcept { return {}; }
+  // Headers (complete lines with CRLF) for answers that the engine gives by itself, e.g. refusals of malformed requests. None.
+  virtual std::string common_headers(const Request& /*request*/) noexcept { return {}; }
+
+  // A stream has begun; nothing has been sent yet. Nothing.
+  virtual void on_subscribe(const SubscriberView& /*subscriber*/) noexcept {}
+  // It has ended, for whatever reason; also those that are open when the engine is stopped. Nothing.
+  virtual void on_disconnect(const SubscriberView& /*subscriber*/, CloseReason /*reason*/) noexcept {}
+  // It is behind in `topic` by `lag`, and this is what comes of it. Nothing.
+  virtual void on_lag(const SubscriberView& /*subscriber*/, std::string_view /*topic*/, const Lag& /*lag*/,
+                      LagOutcome /*outcome*/) noexcept {}
 };
 
 }  // namespace broadside

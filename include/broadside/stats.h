@@ -158,7 +158,9 @@ struct ConnectionInfo {
   std::string peer;                 // "127.0.0.1:50000"; empty where a ring table holds the socket, which has no address.
   std::vector<std::string> topics;  // The first 16.
   std::uint64_t topic_count = 0;
-  Position sent;  // Everything up to here has been handed to the kernel.
+  std::string subject;          // As in its Admission.
+  std::uint64_t user_data = 0;  // As in its Admission.
+  Position sent;                // Everything up to here has been handed to the kernel.
   Lag lag;
   bool is_over_soft_lag = false;  // Beyond a soft limit of lag when last looked at.
   bool is_blocked = false;        // The kernel takes no more bytes until the peer has read some.

@@ -23,9 +23,6 @@ class TrivialHandler final : public RequestHandler {
   Response on_request(const Request& request) noexcept override {
     return Response{.status = 200, .content_type = "text/plain", .body = "path " + std::string(request.path)};
   }
-  StreamDecision on_stream(const Request&) noexcept override { return {}; }
-  SubscribeDecision on_subscribe(const Request&) noexcept override { return {}; }
-  std::string common_headers(const Request&) noexcept override { return {}; }
 };
 
 // One subscriber on a socket: reads when there is something, decodes strictly.

@@ -1,0 +1,88 @@
+// The part of shard.h that deals with its host: decisions that come later, sockets that it hands over, and what it is told.
+#include <utility>
+
+#include "base/assert.h"
+#include "engine/shard.h"
+
+namespace broadside {
+
+// The answer to a subscription that has become no stream is in the output; the next request may come.
+void Shard::finish_subscribe_request(Connection& connection) {
+  Exchange& exchange = *connection.exchange;
+  // Its body, if it has one, is nobody's.
+  if (exchange.head.is_chunked || exchange.head.content_length.value_or(0) > 0)
+    exchange.close_when_sent = exchange.lingers = true;
+  begin_next_request(connection);
+}
+
+void Shard::on_decided(io::Token token, const SubscribeDecision& decision) {
+  Connection* connection = connections_.find(token);
+  if (connection == nullptr || connection->state != ConnectionState::http || connection->exchange->wanted == nullptr) return;
+  const std::unique_ptr<SubscribeRequest> wanted = std::move(connection->exchange->wanted);
+  BROADSIDE_ASSERT(connection->exchange->phase == Exchange::Phase::awaiting_answer);
+  if (admit(*connection, *wanted, decision) == Subscribed::streaming) return;
+  finish_subscribe_request(*connection);
+  queue_output(*connection);
+}
+
+void Shard::on_answer_late(Connection& connection) {
+  Exchange& exchange = *connection.exchange;
+  if (exchange.wanted == nullptr) {
+    refuse(connection, 504, "there was no answer in time");
+  } else {
+    exchange.wanted.reset();
+    refuse_stream(connection, RefusalReason::overloaded, {});
+    finish_subscribe_request(connection);
+  }
+  queue_output(connection);
+}
+
+void Shard::on_adopted(Adoption& adoption) {
+  Connection* connection = take_connection(io::Socket{.value = std::exchange(adoption.fd, -1)});
+  if (connection == nullptr) return;
+  Exchange& exchange = *connection->exchange;
+  exchange.is_adopted = true;
+  exchange.is_head_written = adoption.options.is_head_written;
+  exchange.head.method = Method::get;
+  exchange.head.version_minor = 1;
+  const SubscribeDecision decision{.admission = std::move(adoption.options.admission)};
+  if (admit(*connection, adoption.request, decision) == Subscribed::streaming) return;
+  if (exchange.out.left() == 0) return close(*connection, io::CloseMode::orderly, CloseReason::finished);
+  wheel_.set(*connection, ticks_of_ms(config_->head_timeout_ms));
+  queue_output(*connection);
+}
+
+// Calls `hook` with what the host may know of the stream.
+template <typename Hook>
+void Shard::tell_host(Connection& connection, Position sent, Hook&& hook) {
+  hook_topics_.clear();
+  for (std::uint32_t i = 0; i < connection.subscription_count; ++i) {
+    hook_topics_.emplace_back(connection.subscriptions()[i].view->topic->name);
+  }
+  const std::string id = id_text(connection.id);
+  SubscriberView subscriber{.connection = id, .topics = hook_topics_, .sent = sent};
+  if (connection.extras != nullptr) {
+    subscriber.subject = connection.extras->subject;
+    subscriber.user_data = connection.extras->user_data;
+  }
+  hook(subscriber);
+}
+
+void Shard::tell_subscribed(Connection& connection, Position start) {
+  tell_host(connection, start, [this](const SubscriberView& subscriber) { shared_.handler->on_subscribe(subscriber); });
+}
+
+void Shard::tell_disconnected(Connection& connection, CloseReason reason) {
+  tell_host(connection, sent_position(connection),
+            [this, reason](const SubscriberView& subscriber) { shared_.handler->on_disconnect(subscriber, reason); });
+}
+
+void Shard::tell_lag(Connection& connection, const Subscription& subscription, LagOutcome outcome) {
+  std::uint32_t steps = 0;
+  const Lag lag = lag_of(subscription, clock_.wall_ms(), steps);
+  tell_host(connection, sent_position(connection), [&](const SubscriberView& subscriber) {
+    shared_.handler->on_lag(subscriber, subscription.view->topic->name, lag, outcome);
+  });
+}
+
+}  // namespace broadside
