@@ -21,6 +21,9 @@
 namespace broadside::io {
 namespace {
 
+constexpr std::string_view kScheme = "http://";
+constexpr std::string_view kSealedScheme = "https://";
+
 // sockaddr_storage is made to be seen as any of these.
 const sockaddr* generic(const sockaddr_storage& storage) { return reinterpret_cast<const sockaddr*>(&storage); }
 sockaddr* generic(sockaddr_storage& storage) { return reinterpret_cast<sockaddr*>(&storage); }
@@ -159,6 +162,8 @@ std::string ListenAddress::text() const {
 
 Result<ListenAddress> parse_listen_address(std::string_view text) {
   if (text.starts_with("unix:")) return parse_unix(text, text.substr(5));
+  const bool is_sealed = is_sealed_address(text);
+  text = without_scheme(text);
   const std::size_t colon = text.rfind(':');
   if (colon == std::string_view::npos) return invalid(text, "no port; use HOST:PORT, [::1]:PORT or unix:PATH");
   std::string host(text.substr(0, colon));
@@ -188,6 +193,7 @@ Result<ListenAddress> parse_listen_address(std::string_view text) {
   address.length = found->ai_addrlen;
   ::freeaddrinfo(found);
   address.set_port(port);
+  address.is_sealed = is_sealed;
   return address;
 }
 
@@ -271,7 +277,19 @@ Result<ListenAddress> bound_address(int fd) {
   return address;
 }
 
-std::string format_url(const ListenAddress& address) { return address.is_unix() ? address.text() : "http://" + address.text(); }
+bool is_sealed_address(std::string_view text) { return text.starts_with(kSealedScheme); }
+
+std::string_view without_scheme(std::string_view text) {
+  for (const std::string_view scheme : {kScheme, kSealedScheme}) {
+    if (text.starts_with(scheme)) return text.substr(scheme.size());
+  }
+  return text;
+}
+
+std::string format_url(const ListenAddress& address) {
+  if (address.is_unix()) return address.text();
+  return std::string(address.is_sealed ? kSealedScheme : kScheme) + address.text();
+}
 
 std::string peer_address(int fd) {
   ListenAddress address;

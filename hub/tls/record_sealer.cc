@@ -74,7 +74,7 @@ EVP_CIPHER_CTX* context_of(AeadCipher cipher) {
 
 }  // namespace
 
-RecordSealer::RecordSealer(const WriteKeys& keys) : StreamSealer(header_bytes_of(keys), trailer_bytes_of(keys)), keys_(keys) {}
+RecordSealer::RecordSealer(const WriteKeys& keys) : StreamSealer(header_bytes_of(keys), trailer_bytes_of(keys), keys.content_bytes_max), keys_(keys) {}
 
 RecordSealer::~RecordSealer() { OPENSSL_cleanse(&keys_, sizeof keys_); }
 

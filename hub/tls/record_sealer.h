@@ -24,6 +24,7 @@ struct WriteKeys {
   std::array<unsigned char, 32> key{};
   std::array<unsigned char, 12> iv{};  // Of AES-GCM in TLS 1.2 the first 4 bytes alone; the rest stands in each record.
   std::uint64_t sequence = 0;          // Of the next record.
+  std::uint16_t content_bytes_max = 16 << 10;
 };
 
 class RecordSealer final : public StreamSealer {

@@ -21,9 +21,10 @@ class StreamSealer {
   StreamSealer(const StreamSealer&) = delete;
   StreamSealer& operator=(const StreamSealer&) = delete;
 
-  // What a record has before and behind the bytes that it carries.
+  // What a record has before and behind the bytes that it carries, and how many of these the peer takes.
   [[nodiscard]] std::size_t header_bytes() const { return header_bytes_; }
   [[nodiscard]] std::size_t trailer_bytes() const { return trailer_bytes_; }
+  [[nodiscard]] std::size_t content_bytes_max() const { return content_bytes_max_; }
   // Makes the next record in place: `bytes` bytes stand at `record` + header_bytes(), and there is room for the trailer behind.
   virtual void seal(char* record, std::size_t bytes) noexcept = 0;
   // The newest `records` have not left, and never will: the next one takes the place of the first of them.
@@ -37,11 +38,14 @@ class StreamSealer {
   [[nodiscard]] virtual bool start_in_kernel(int fd) noexcept = 0;
 
  protected:
-  // At most the maxima.
-  StreamSealer(std::size_t header_bytes, std::size_t trailer_bytes)
-      : header_bytes_(static_cast<std::uint8_t>(header_bytes)), trailer_bytes_(static_cast<std::uint8_t>(trailer_bytes)) {}
+  // Header and trailer at most as above; content 64 bytes or more, below 64 KiB.
+  StreamSealer(std::size_t header_bytes, std::size_t trailer_bytes, std::size_t content_bytes_max)
+      : content_bytes_max_(static_cast<std::uint16_t>(content_bytes_max)),
+        header_bytes_(static_cast<std::uint8_t>(header_bytes)),
+        trailer_bytes_(static_cast<std::uint8_t>(trailer_bytes)) {}
 
  private:
+  std::uint16_t content_bytes_max_;
   std::uint8_t header_bytes_;
   std::uint8_t trailer_bytes_;
 };
@@ -68,8 +72,8 @@ class Transport {
   virtual bool seal(std::string_view plain, std::string& out) noexcept = 0;
   // Appends what tells the peer that nothing comes behind it.
   virtual void seal_end(std::string& out) noexcept = 0;
-  // The peer is only sent to from here on, and this transport is done with. Null if that cannot be: close the connection.
-  // Requires: is_established().
+  // Goes on where this transport has come to: from here on the one or the other is used, and the peer is only sent to. Null if
+  // that cannot be. Requires: is_established().
   virtual std::unique_ptr<StreamSealer> begin_stream() noexcept = 0;
 };
 

@@ -28,8 +28,8 @@ class PolicyTest : public EngineFixture {
     return published ? published.value().position : Position{};
   }
   [[nodiscard]] ShardStats shard() const { return engine_->stats().shards.at(0); }
-  // Publishes numbered events of some size until a subscriber is blocked, and `more` behind that; how many it were. One at a time:
-  // a shard that is given no processor must not find more than the history holds when it wakes.
+  // Publishes numbered events of some size until a subscriber is blocked, and `more` behind that; how many it were. One at a
+  // time: a shard that is given no processor must not find more than the history holds when it wakes.
   int publish_until_blocked(const std::string& topic, int more) {
     int count = 0;
     while (shard().subscribers_blocked == 0) {
