@@ -36,14 +36,16 @@ inline const Clock& system_clock() {
   return clock;
 }
 
-// Microseconds of the monotonic clock in 30 bits, so that a stamp costs an event no memory: it comes round after 17 minutes.
+// Steps of two microseconds of the monotonic clock in 29 bits, so that a stamp costs an event no memory: it comes round after 17
+// minutes.
 using PublishStamp = std::uint32_t;
-constexpr std::uint32_t kPublishStampBits = 30;
+constexpr std::uint32_t kPublishStampBits = 29;
+constexpr Nanos kPublishStampStep = 2 * kMicrosecond;
 constexpr PublishStamp kPublishStampMask = (PublishStamp{1} << kPublishStampBits) - 1;
-constexpr PublishStamp stamp_of(Nanos moment) { return static_cast<PublishStamp>(moment / kMicrosecond) & kPublishStampMask; }
+constexpr PublishStamp stamp_of(Nanos moment) { return static_cast<PublishStamp>(moment / kPublishStampStep) & kPublishStampMask; }
 // How long before `now` the stamp was taken. Requires: less than 17 minutes, and not after `now`.
 constexpr Nanos since_stamp(PublishStamp stamp, Nanos now) {
-  return static_cast<Nanos>((stamp_of(now) - stamp) & kPublishStampMask) * kMicrosecond;
+  return static_cast<Nanos>((stamp_of(now) - stamp) & kPublishStampMask) * kPublishStampStep;
 }
 
 }  // namespace broadside

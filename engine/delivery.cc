@@ -199,13 +199,13 @@ void DeliveryBatch::find_next(Reader& reader, const TopicView& view) {
 }
 
 // Behind the last frame of the reader's segment that may go in one range: before `next_position`, and none that is passed over.
-std::uint32_t DeliveryBatch::end_of_run(const Reader& reader, Position published, Position next_position) {
+std::uint32_t DeliveryBatch::end_of_run(const Reader& reader, const TopicView& view, Position next_position) {
   const Segment& segment = *reader.held->segment;
   std::uint32_t end = reader.frames;
   if (reader.conflates) {
     const Position until = std::min(next_position, reader.until);
     const auto belongs = [&](const FrameEntry& entry) {
-      return !entry.is_superseded() && entry.position < until && entry.position <= published;
+      return entry.is_live(view.keys_floor) && entry.position < until && entry.position <= view.published;
     };
     end = reader.frame + 1;
     while (end < reader.frames && belongs(segment.entry(end))) ++end;
@@ -257,7 +257,7 @@ void DeliveryBatch::add_frames(Visit& visit, Connection& connection, std::uint64
     const Subscription& subscription = connection.subscriptions()[best];
     Reader& reader = readers_[best];
     const HeldSegment& held = *reader.held;
-    std::uint32_t end = end_of_run(reader, subscription.view->published, next_position);
+    std::uint32_t end = end_of_run(reader, *subscription.view, next_position);
     // broadside.end, always the last of its segment, is nobody's event and does not count.
     const bool has_end_frame = held.ends_topic && end == held.frames;
     const std::uint64_t events = end - reader.frame - (has_end_frame ? 1U : 0U);

@@ -92,7 +92,7 @@ class DeliveryBatch {
   void add_rest_of_frame(Visit& visit, Connection& connection);
   void add_frames(Visit& visit, Connection& connection, std::uint64_t bytes_max);
   static void find_next(Reader& reader, const TopicView& view);
-  static std::uint32_t end_of_run(const Reader& reader, Position published, Position next_position);
+  static std::uint32_t end_of_run(const Reader& reader, const TopicView& view, Position next_position);
   std::uint32_t apply_torn(const Run& run, Connection& connection, std::uint64_t taken);
   std::uint32_t apply_frames(const Run& run, Connection& connection, std::uint64_t taken);
   static std::uint32_t pass(const Run& run, Subscription& subscription, std::uint32_t frame);

@@ -18,7 +18,7 @@ std::size_t needed_for(std::string_view frame) { return frame.size() + sizeof(Fr
 std::size_t live_bytes(const Segment& segment) {
   std::size_t bytes = 0;
   for (std::uint32_t frame = 0; frame < segment.frames(); ++frame) {
-    if (!segment.entry(frame).is_superseded()) bytes += needed_for(segment.frame_bytes(frame));
+    if (segment.entry(frame).is_live()) bytes += needed_for(segment.frame_bytes(frame));
   }
   return bytes;
 }
@@ -85,10 +85,11 @@ void KeyTable::place(Key& key, Segment& segment, std::uint32_t frame) {
   key.frame = frame;
 }
 
-void KeyTable::supersede(const Key& key) {
+// Its newest event is that no longer, or is no longer known: `flag` says which.
+void KeyTable::let_go(const Key& key, std::uint32_t flag) {
   forget_id(key);
   Segment& segment = *key.segment;
-  segment.supersede(key.frame);
+  segment.flag(key.frame, flag);
   (*segment.keys)[key.frame] = nullptr;
   if (segment.is_kept) lost_one(segment);
 }
@@ -100,7 +101,7 @@ void KeyTable::set(std::string_view name, Segment& segment, std::uint32_t frame)
     found->second.name = &found->first;
     segments_.charge(cost_of(name));
   } else {
-    supersede(found->second);
+    let_go(found->second, FrameEntry::kSuperseded);
     unlink(found->second);
   }
   place(found->second, segment, frame);
@@ -122,7 +123,7 @@ void KeyTable::forget_oldest_until(std::size_t count) {
 void KeyTable::forget(Key& key) {
   if (key.segment->is_kept) {
     raise_floor(key.segment->entry(key.frame).position);
-    supersede(key);
+    let_go(key, FrameEntry::kForgotten);
   } else {
     forget_id(key);
     (*key.segment->keys)[key.frame] = nullptr;
@@ -168,7 +169,7 @@ void KeyTable::keep_from(Segment& segment) {
   std::size_t following_bytes = segment.keys != nullptr ? live_bytes(segment) : 0;
   for (std::uint32_t frame = 0; frame < segment.frames(); ++frame) {
     const FrameEntry& entry = segment.entry(frame);
-    if (entry.is_superseded()) continue;
+    if (!entry.is_live()) continue;
     Key* key = segment.keys != nullptr && frame < segment.keys->size() ? (*segment.keys)[frame] : nullptr;
     if (key == nullptr) {
       raise_floor(entry.position);
@@ -254,7 +255,7 @@ std::uint64_t KeyTable::check_invariants() const {
     const FrameEntry& entry = key->segment->entry(key->frame);
     BROADSIDE_ASSERT(keys_.find(*key->name) != keys_.end());
     BROADSIDE_ASSERT((*key->segment->keys)[key->frame] == key);
-    BROADSIDE_ASSERT(!entry.is_superseded() && entry.position > newest);
+    BROADSIDE_ASSERT(entry.is_live() && entry.position > newest);
     newest = entry.position;
     memory += cost_of(*key->name);
   }

@@ -74,7 +74,7 @@ class KeyTable {
   void place(Key& key, Segment& segment, std::uint32_t frame);
   void remember_id(const Key& key);
   void forget_id(const Key& key);
-  void supersede(const Key& key);
+  void let_go(const Key& key, std::uint32_t flag);
   void forget(Key& key);
   void forget_oldest_until(std::size_t count);
   void link_newest(Key& key);

@@ -50,10 +50,10 @@ void Segment::append(Position position, std::string_view first, std::string_view
   ++frames_;
 }
 
-void Segment::supersede(std::uint32_t frame) {
+void Segment::flag(std::uint32_t frame, std::uint32_t flag) {
   BROADSIDE_ASSERT(frame < frames_);
   auto* index = reinterpret_cast<FrameEntry*>(reinterpret_cast<char*>(this + 1) + payload_bytes_) - 1 - frame;
-  index->word.fetch_or(FrameEntry::kSuperseded, std::memory_order_relaxed);
+  index->word.fetch_or(flag, std::memory_order_relaxed);
 }
 
 std::uint32_t Segment::find_after(Position position, std::uint32_t frames) const {

@@ -23,20 +23,27 @@ struct Topic;
 struct FrameEntry {
   static constexpr std::uint32_t kOwnId = std::uint32_t{1} << 31;
   static constexpr std::uint32_t kSuperseded = std::uint32_t{1} << 30;
+  static constexpr std::uint32_t kForgotten = std::uint32_t{1} << 29;
 
   Position position;
   std::uint32_t end = 0;  // Offset behind its last byte; it begins where the one before it ends.
-  // The publish stamp and two flags in one word: a frame may be superseded while shards read it.
+  // The publish stamp and three flags in one word: a frame may be superseded or forgotten while shards read it.
   std::atomic<std::uint32_t> word{0};
 
   [[nodiscard]] PublishStamp published() const { return word.load(std::memory_order_relaxed) & kPublishStampMask; }
   // The publisher gave an id: it is in the topic's index.
   [[nodiscard]] bool has_own_id() const { return (word.load(std::memory_order_relaxed) & kOwnId) != 0; }
-  // There is a newer event of the same key, or none is wanted: conflation passes over it.
-  [[nodiscard]] bool is_superseded() const { return (word.load(std::memory_order_relaxed) & kSuperseded) != 0; }
+  // There is a newer event of the same key, which conflation gives instead; or it was kept, and its key has been forgotten.
+  [[nodiscard]] bool is_live() const { return (word.load(std::memory_order_relaxed) & (kSuperseded | kForgotten)) == 0; }
+  // The same for a reader who knows what was forgotten up to `floor` alone. What he does not know to be missing he must not pass
+  // over: he could not tell of it.
+  [[nodiscard]] bool is_live(Position floor) const {
+    const std::uint32_t flags = word.load(std::memory_order_relaxed);
+    return (flags & kSuperseded) == 0 && ((flags & kForgotten) == 0 || position > floor);
+  }
 };
 
-static_assert(kPublishStampBits == 30, "two bits of the word are flags");
+static_assert(kPublishStampBits == 29, "three bits of the word are flags");
 static_assert(sizeof(FrameEntry) == 16, "what an event costs beside its frame");
 
 // Where a subscriber stands in a log: before frame `frame` of the segment with that sequence number. The end of a segment and
@@ -67,7 +74,7 @@ class Segment {
   // Of the segment behind one of `last_payload` (0: there is none) that must hold `frame_bytes`: the first holds its first frame
   // and little more, each later one doubles, up to what one send carries in a few visits.
   [[nodiscard]] static std::size_t payload_for(std::size_t last_payload, std::size_t frame_bytes);
-  void supersede(std::uint32_t frame);  // Requires: the store's lock.
+  void flag(std::uint32_t frame, std::uint32_t flag);  // Sets one of FrameEntry's. Requires: the store's lock.
 
   [[nodiscard]] const char* bytes() const { return reinterpret_cast<const char*>(this + 1); }
   [[nodiscard]] const FrameEntry& entry(std::uint32_t frame) const {

@@ -17,7 +17,7 @@ void walk_events(const TopicView& view, Cursor& at, GoesOn&& goes_on, Sample&& s
       const FrameEntry& entry = held.segment->entry(at.frame);
       if (!goes_on(at, entry)) return;
       const bool is_end = held.ends_topic && at.frame + 1 == held.frames;
-      if (!is_end && !entry.is_superseded()) sample(entry.published());
+      if (!is_end && entry.is_live()) sample(entry.published());
     }
     if (at.segment - view.first_sequence + 1 == view.held.size()) return;
     at = Cursor{.segment = at.segment + 1, .frame = 0};

@@ -93,7 +93,7 @@ bool TopicView::find_live(Place& place) const {
     for (; place.frame < at.frames; ++place.frame) {
       const FrameEntry& entry = at.segment->entry(place.frame);
       if (entry.position > published) return false;
-      if (!entry.is_superseded()) return true;
+      if (entry.is_live(keys_floor)) return true;
     }
   }
   return false;

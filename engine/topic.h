@@ -119,7 +119,7 @@ struct TopicView {
   [[nodiscard]] std::uint32_t part_count() const { return static_cast<std::uint32_t>(kept.size() + held.size()); }
   // Behind everything not newer than `position`.
   [[nodiscard]] Place find_place(Position position) const;
-  // Moves `place` to the first frame from there on that this turn may send and that is not superseded. False: there is none.
+  // Moves `place` to the first frame from there on that this turn may send and that is live (FrameEntry). False: there is none.
   bool find_live(Place& place) const;
 };
 

@@ -78,7 +78,7 @@ std::uint64_t TopicStore::check_keys(const Topic& topic) const {
       BROADSIDE_ASSERT(segment->entry(frame).position > newest);
       newest = segment->entry(frame).position;
       const Key* key = (*segment->keys)[frame];
-      BROADSIDE_ASSERT((key == nullptr) == segment->entry(frame).is_superseded());
+      BROADSIDE_ASSERT((key != nullptr) == segment->entry(frame).is_live());
       if (key == nullptr) continue;
       BROADSIDE_ASSERT(key->segment == segment && key->frame == frame);
       ++live;

@@ -35,7 +35,7 @@ bool TopicStore::has_unsent(const Topic& topic, const StartPlace& place, Positio
   const auto find = [&](const Segment& segment) {
     for (std::uint32_t frame = segment.find_after(place.passed, segment.frames()); frame < segment.frames(); ++frame) {
       position = segment.entry(frame).position;
-      if (!segment.entry(frame).is_superseded() || position >= plain) return true;
+      if (segment.entry(frame).is_live() || position >= plain) return true;
     }
     return false;
   };
@@ -160,7 +160,7 @@ void TopicStore::plan_last(std::span<Topic* const> topics, std::uint64_t count, 
     --frames[best];
     const Segment& segment = *chains[best].back();
     StartPlace& place = plan.places[best];
-    if (place.conflates && segment.entry(frames[best]).is_superseded()) continue;  // It will not be sent.
+    if (place.conflates && !segment.entry(frames[best]).is_live()) continue;  // It will not be sent.
     place.cursor = Cursor{.segment = segment.sequence(), .frame = frames[best]};
     place.passed = best_position.before();
     const bool is_end = segment.ends_topic && frames[best] + 1 == segment.frames();

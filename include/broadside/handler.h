@@ -117,7 +117,7 @@ class RequestHandler {
     return {.status = 404,
             .headers = {},
             .content_type = "application/problem+json",
-            .body = R"({"type":"about:blank","title":"Not Found","status":404,"detail":"there is nothing at this path"})"};
+            .body = R"({"type":"about:blank","title":"Not Found","status":404,"detail":"no such path"})"};
   }
   // The head of a request with a chunked body, before the body: take it as a stream, or leave it (null reader) to on_request,
   // which then gets the body whole. Leaves it.

@@ -179,6 +179,31 @@ TEST_F(KeysTest, a_topic_without_history_and_subscribers_stays_for_its_keys_alon
   leave_all();
 }
 
+// A key may be forgotten while a shard reads what was kept of it. What the shard does not know to be missing it must not pass over:
+// it would tell nobody.
+TEST_F(KeysTest, a_forgotten_key_is_read_until_the_reader_knows_of_the_loss) {
+  config_.defaults.history_events = 0;
+  config_.defaults.keys = 1;
+  remake();
+  const StartPlan plan = subscribe({"t"}, snapshot());
+  TopicView& view = *plan.views[0];
+  const Position first = set("t", "a", "first");
+  publish("t", "pushes the first out of the log");
+  EXPECT_EQ(read_after(view, first.before()).find(frame(first, "first")), 0U);
+  view.lap_position.store(UINT64_MAX >> 1);
+  publish("t", "");
+  const Position known = view.keys_floor;
+  EXPECT_LT(known, first);
+  set("t", "b", "second");  // And so "a" is forgotten.
+  Place place = view.find_place(first.before());
+  ASSERT_TRUE(view.find_live(place));
+  EXPECT_EQ(view.part(place.part).segment->entry(place.frame).position, first);
+  store().refresh(view, store().begin_turn(0).published);
+  EXPECT_GE(view.keys_floor, first);
+  place = view.find_place(first.before());
+  EXPECT_TRUE(!view.find_live(place) || view.part(place.part).segment->entry(place.frame).position > first);
+}
+
 // Random keys, events without key, ends of history: a conflating reader that reads now and then has, when it has read all, the
 // newest of every key, each once, in order, and every event without key that no gap covers.
 TEST_F(KeysTest, a_reader_that_reads_now_and_then_misses_nothing_but_what_is_superseded) {
