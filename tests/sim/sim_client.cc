@@ -219,7 +219,7 @@ void SimClient::take(const SimSocket::Piece& piece) {
 }
 
 void SimClient::take_stream(std::string_view bytes, Nanos sent_at) {
-  const bool was_inside = stream_.is_inside_block();
+  const bool was_inside = stream_.is_inside_event();
   std::size_t count = 0;
   stream_.feed(bytes, [&](const DecodedEvent& event) {
     const bool began_before = was_inside && count++ == 0;
