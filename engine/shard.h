@@ -194,7 +194,7 @@ class Shard {
   void tell_host(Connection& connection, Position sent, Hook&& hook);
   void tell_subscribed(Connection& connection, Position start);
   void tell_disconnected(Connection& connection, CloseReason reason);
-  void tell_lag(Connection& connection, const Subscription& subscription, LagOutcome outcome);
+  void tell_lag(Connection& connection, const Subscription& subscription, const Lag& lag, LagOutcome outcome);
 
   // shard_policy.cc: what happens to subscribers that lag, and when rated ones are visited.
   bool apply_policies(Connection& connection);

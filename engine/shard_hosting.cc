@@ -77,9 +77,7 @@ void Shard::tell_disconnected(Connection& connection, CloseReason reason) {
             [this, reason](const SubscriberView& subscriber) { shared_.handler->on_disconnect(subscriber, reason); });
 }
 
-void Shard::tell_lag(Connection& connection, const Subscription& subscription, LagOutcome outcome) {
-  std::uint32_t steps = 0;
-  const Lag lag = lag_of(subscription, clock_.wall_ms(), steps);
+void Shard::tell_lag(Connection& connection, const Subscription& subscription, const Lag& lag, LagOutcome outcome) {
   tell_host(connection, sent_position(connection), [&](const SubscriberView& subscriber) {
     shared_.handler->on_lag(subscriber, subscription.view->topic->name, lag, outcome);
   });

@@ -79,13 +79,15 @@ void Shard::skip_ahead(Connection& connection, Subscription& subscription) {
   const std::uint32_t counted = view.events_before(target);
   const std::uint32_t lost = counted - subscription.counted;
   const Position before = subscription.passed;
+  std::uint32_t steps = 0;
+  const Lag lag = lag_of(subscription, clock_.wall_ms(), steps);
   subscription.cursor = target;
   subscription.counted = counted;
   if (lost == 0 && !is_lost) return;  // What is lost may be broadside.end, which is nobody's event.
   subscription.passed = position_before(view, target);
   counters_.skips.add();
   counters_.events_skipped.add(lost);
-  tell_lag(connection, subscription, LagOutcome::skipped);
+  tell_lag(connection, subscription, lag, LagOutcome::skipped);
   tell_gap(connection, subscription, Gap{.from = to_string(before), .to = subscription.passed, .reason = GapReason::skipped},
            lost);
 }
@@ -178,13 +180,15 @@ bool Shard::apply_policy(Connection& connection, std::uint32_t index) {
 
 // At a border between two events if it stands there: else what it was sent of one must not look like all of it.
 void Shard::close_lagging(Connection& connection, const Subscription& subscription) {
-  tell_lag(connection, subscription, LagOutcome::disconnected);
+  std::uint32_t steps = 0;
+  tell_lag(connection, subscription, lag_of(subscription, clock_.wall_ms(), steps), LagOutcome::disconnected);
   close(connection, is_at_border(connection) ? io::CloseMode::orderly : io::CloseMode::reset, CloseReason::lagging);
 }
 
 // Adds up how far it is behind. Returns where it is beyond a limit whose policy closes it, also while it takes nothing; or null.
 const Subscription* Shard::look_at_lag(Connection& connection, Lag& sum, std::uint64_t wall_ms, std::uint32_t& steps) {
   const Subscription* over_soft = nullptr;
+  Lag soft_lag;
   const Subscription* over_hard = nullptr;
   for (std::uint32_t i = 0; i < connection.subscription_count; ++i) {
     const Subscription& subscription = connection.subscriptions()[i];
@@ -192,14 +196,14 @@ const Subscription* Shard::look_at_lag(Connection& connection, Lag& sum, std::ui
     const Lag lag = lag_of(subscription, wall_ms, steps);
     sum += lag;
     if (!connection.is_slow) continue;
-    if (exceeds(rules.soft_lag, lag)) over_soft = &subscription;
+    if (exceeds(rules.soft_lag, lag)) over_soft = &subscription, soft_lag = lag;
     if (rules.policy == LagPolicy::disconnect && exceeds(rules.lag, lag)) over_hard = &subscription;
   }
   const bool is_new = over_soft != nullptr && !connection.is_over_soft;
   connection.is_over_soft = over_soft != nullptr;
   if (is_new) {
     counters_.soft_lags.add();
-    tell_lag(connection, *over_soft, LagOutcome::soft);
+    tell_lag(connection, *over_soft, soft_lag, LagOutcome::soft);
   }
   return connection.is_blocked ? over_hard : nullptr;
 }

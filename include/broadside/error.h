@@ -33,7 +33,9 @@ class [[nodiscard]] Result {
   [[nodiscard]] T& value() { return *std::get_if<0>(&state_); }
   [[nodiscard]] const T& value() const { return *std::get_if<0>(&state_); }
   [[nodiscard]] T& operator*() { return value(); }
+  [[nodiscard]] const T& operator*() const { return value(); }
   [[nodiscard]] T* operator->() { return &value(); }
+  [[nodiscard]] const T* operator->() const { return &value(); }
   [[nodiscard]] const Error& error() const { return *std::get_if<1>(&state_); }
 
  private:

@@ -37,12 +37,20 @@ class Subscriber {
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     address.sin_port = htons(static_cast<std::uint16_t>(std::stoi(url.substr(url.rfind(':') + 1))));
     EXPECT_EQ(::connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
-    const std::string request = "GET " + target + " HTTP/1.1\r\nHost: localhost\r\n\r\n";
-    EXPECT_EQ(::send(fd_, request.data(), request.size(), MSG_NOSIGNAL), static_cast<ssize_t>(request.size()));
+    send("GET " + target + " HTTP/1.1\r\nHost: localhost\r\n\r\n");
   }
+  // On a connected socket, whose owner it becomes.
+  explicit Subscriber(int fd) : fd_(fd) {}
   Subscriber(const Subscriber&) = delete;
   Subscriber& operator=(const Subscriber&) = delete;
   ~Subscriber() { ::close(fd_); }
+
+  void send(std::string_view bytes) const {
+    EXPECT_EQ(::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL), static_cast<ssize_t>(bytes.size()));
+  }
+  [[nodiscard]] int fd() const { return fd_; }
+  // The stream has no head.
+  void expect_no_head() { has_head_ = true; }
 
   // One read; false at the end of the stream or when nothing comes in time.
   bool read_some(const test::Deadline& deadline) {
@@ -121,8 +129,8 @@ class EngineFixture : public ::testing::TestWithParam<Backend> {
     config_.backend = GetParam();
     config_.shards = 2;
   }
-  void start() {
-    Result<Engine> made = Engine::create(config_, &handler_);
+  void start(RequestHandler* handler = nullptr) {
+    Result<Engine> made = Engine::create(config_, handler != nullptr ? handler : &handler_);
     if (!made && GetParam() == Backend::uring && made.error().code == Error::Code::unavailable)
       GTEST_SKIP() << "no io_uring here: " << made.error().message;
     ASSERT_TRUE(made) << made.error().message;
@@ -146,8 +154,8 @@ class EngineFixture : public ::testing::TestWithParam<Backend> {
   INSTANTIATE_TEST_SUITE_P(, suite, ::testing::Values(Backend::uring, Backend::epoll), \
                            [](const auto& backend) { return backend.param == Backend::uring ? "uring" : "epoll"; })
 
-#define START_OR_SKIP() \
-  start();              \
+#define START_OR_SKIP(...) \
+  start(__VA_ARGS__);      \
   if (IsSkipped() || HasFatalFailure()) return
 
 }  // namespace broadside
