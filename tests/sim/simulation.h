@@ -15,6 +15,7 @@
 #include "tests/sim/sim_publisher.h"
 #include "tests/sim/sim_totals.h"
 #include "tests/sim/sim_world.h"
+#include "tests/support/toy_transport.h"
 
 namespace broadside::sim {
 
@@ -56,6 +57,7 @@ class Simulation final : private ShardWaker, private Bystander {
   void expect_everybody_at_head(const std::string& when, bool with_rated = true);
 
   SimWorld world_;
+  test::ToyTransportFactory transports_;
   TopicStore store_;
   ShardShared shared_;
   std::vector<std::unique_ptr<Shard>> shards_;

@@ -44,6 +44,12 @@ void ToySealer::append(ToyRecord type, std::string_view content, std::string& ou
   out += record;
 }
 
+std::size_t ToyOpener::missing_bytes() const {
+  std::size_t whole = ToySealer::kHeaderBytes + ToySealer::kTrailerBytes;
+  if (pending_.size() >= ToySealer::kHeaderBytes) whole += number_at<std::uint16_t>(pending_.data() + 5);
+  return whole - pending_.size();
+}
+
 void ToyOpener::feed(std::string_view bytes, std::string& plain) {
   pending_ += bytes;
   while (violation_.empty() && pending_.size() >= ToySealer::kHeaderBytes + ToySealer::kTrailerBytes) {

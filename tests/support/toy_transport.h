@@ -47,6 +47,8 @@ class ToyOpener {
   [[nodiscard]] bool has_hello() const { return has_hello_; }
   [[nodiscard]] bool is_ended() const { return is_ended_; }
   [[nodiscard]] bool is_inside_record() const { return !pending_.empty(); }
+  // How many bytes the record under way lacks at least.
+  [[nodiscard]] std::size_t missing_bytes() const;
   // The first thing that was wrong; empty if nothing was.
   [[nodiscard]] const std::string& violation() const { return violation_; }
 
