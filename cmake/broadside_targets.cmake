@@ -1,4 +1,5 @@
-# How targets are made here: the flags of each layer, sources found by folder, header checks, embedded files.
+# How targets are made here: the flags of each layer, sources found by folder, header checks, embedded files. All of it holds for
+# this folder alone: a project that adds it keeps its own settings.
 include_guard(GLOBAL)
 
 set(CMAKE_CXX_STANDARD 20)
@@ -13,9 +14,17 @@ if(BROADSIDE_SANITIZE)
   add_link_options("-fsanitize=${BROADSIDE_SANITIZE}" -fno-sanitize=vptr)
 endif()
 
+# Warnings are for us: not for whoever builds this as a part of something else, whose compiler may be one we have not met.
+if(NOT PROJECT_IS_TOP_LEVEL)
+  set(CMAKE_COMPILE_WARNING_AS_ERROR OFF)
+endif()
+
 # Warnings of our own code. `-Wno-restrict`: g++ 12 sees overlaps in std::string's operator+ that are not there (GCC PR 105651).
 # `-Wno-missing-field-initializers`: named arguments may leave out what has a default.
 function(broadside_compile_options target)
+  if(NOT PROJECT_IS_TOP_LEVEL)
+    return()
+  endif()
   target_compile_options(${target} PRIVATE -Wall -Wextra -Wshadow -Wconversion -Wpedantic -Wno-missing-field-initializers
     $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>)
 endfunction()
@@ -38,7 +47,8 @@ function(broadside_find out)
 endfunction()
 
 # broadside_add_layer(name FOLDERS f... [EXCLUDE f...] HEADER_FOLDERS f... [EMBEDDABLE])
-# The static library broadside_<name>. EMBEDDABLE layers do without exceptions and RTTI, and end up in libbroadside.a.
+# The static library broadside_<name>. EMBEDDABLE layers do without exceptions and RTTI, and end up in libbroadside: position
+# independent, since it may become a part of a shared library, and with all hidden but what BROADSIDE_API marks.
 function(broadside_add_layer name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "EMBEDDABLE" "" "FOLDERS;EXCLUDE;HEADER_FOLDERS")
   set(target broadside_${name})
@@ -58,16 +68,16 @@ function(broadside_add_layer name)
   endif()
   add_library(${target} STATIC ${sources})
   target_include_directories(${target} PUBLIC "${PROJECT_SOURCE_DIR}" "${PROJECT_SOURCE_DIR}/include")
-  target_compile_definitions(${target} PUBLIC "BROADSIDE_VERSION=\"${PROJECT_VERSION}\"")
   broadside_compile_options(${target})
   if(arg_EMBEDDABLE)
-    target_compile_options(${target} PRIVATE -fno-exceptions -fno-rtti)
-    # An embedder's linker need not know our compiler's intermediate code.
+    target_compile_options(${target} PRIVATE -fno-exceptions -fno-rtti -fno-semantic-interposition)
+    set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
+    # Beside our compiler's intermediate code, which the program is linked from: broadside_add_public_library() leaves it out.
     target_compile_options(${target} PRIVATE $<$<AND:$<CXX_COMPILER_ID:GNU>,$<BOOL:${CMAKE_INTERPROCEDURAL_OPTIMIZATION}>>:-ffat-lto-objects>)
   endif()
   if(headers)
     target_sources(${target} PUBLIC FILE_SET internal_headers TYPE HEADERS BASE_DIRS "${PROJECT_SOURCE_DIR}" FILES ${headers})
-    set_target_properties(${target} PROPERTIES VERIFY_INTERFACE_HEADER_SETS ON)
+    set_target_properties(${target} PROPERTIES VERIFY_INTERFACE_HEADER_SETS ${PROJECT_IS_TOP_LEVEL})
   endif()
 endfunction()
 
@@ -76,7 +86,33 @@ function(broadside_add_public_headers target)
   file(GLOB headers CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/include/broadside/*.h")
   if(headers)
     target_sources(${target} PUBLIC FILE_SET public_headers TYPE HEADERS BASE_DIRS "${PROJECT_SOURCE_DIR}/include" FILES ${headers})
-    set_target_properties(${target} PROPERTIES VERIFY_INTERFACE_HEADER_SETS ON)
+    set_target_properties(${target} PROPERTIES VERIFY_INTERFACE_HEADER_SETS ${PROJECT_IS_TOP_LEVEL})
+  endif()
+endfunction()
+
+# broadside_add_public_library(target STATIC|SHARED NAME n EXPORT e OBJECTS o... [LIBRARIES l...])
+# A library for other programs, in the root of the build folder: lib<n>, and broadside::<e> where it is installed. Headers of the
+# libraries it needs are nobody else's.
+function(broadside_add_public_library target type)
+  cmake_parse_arguments(PARSE_ARGV 2 arg "" "NAME;EXPORT" "OBJECTS;LIBRARIES")
+  add_library(${target} ${type} ${arg_OBJECTS})
+  target_link_libraries(${target} PRIVATE ${arg_LIBRARIES})
+  target_include_directories(${target} INTERFACE "$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>"
+    "$<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>")
+  target_compile_features(${target} INTERFACE cxx_std_20)
+  # Below 1.0 every minor version may break the ABI.
+  set_target_properties(${target} PROPERTIES LINKER_LANGUAGE CXX OUTPUT_NAME ${arg_NAME} EXPORT_NAME ${arg_EXPORT}
+    VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR}
+    ARCHIVE_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}" LIBRARY_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}")
+  if(type STREQUAL SHARED)
+    set(exports "${PROJECT_SOURCE_DIR}/cmake/broadside.map")
+    target_link_options(${target} PRIVATE "LINKER:--version-script,${exports}")
+    set_target_properties(${target} PROPERTIES LINK_DEPENDS "${exports}")
+  endif()
+  # Another version of the compiler could not read our intermediate code, and would refuse the whole archive for it.
+  if(type STREQUAL STATIC AND CMAKE_INTERPROCEDURAL_OPTIMIZATION AND CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+    add_custom_command(TARGET ${target} POST_BUILD VERBATIM
+      COMMAND "${CMAKE_STRIP}" -R ".gnu.lto_*" -R ".gnu.debuglto_*" -N __gnu_lto_slim -N __gnu_lto_v1 "$<TARGET_FILE:${target}>")
   endif()
 endfunction()
 

@@ -42,7 +42,9 @@ using PublishStamp = std::uint32_t;
 constexpr std::uint32_t kPublishStampBits = 29;
 constexpr Nanos kPublishStampStep = 2 * kMicrosecond;
 constexpr PublishStamp kPublishStampMask = (PublishStamp{1} << kPublishStampBits) - 1;
-constexpr PublishStamp stamp_of(Nanos moment) { return static_cast<PublishStamp>(moment / kPublishStampStep) & kPublishStampMask; }
+constexpr PublishStamp stamp_of(Nanos moment) {
+  return static_cast<PublishStamp>(moment / kPublishStampStep) & kPublishStampMask;
+}
 // How long before `now` the stamp was taken. Requires: less than 17 minutes, and not after `now`.
 constexpr Nanos since_stamp(PublishStamp stamp, Nanos now) {
   return static_cast<Nanos>((stamp_of(now) - stamp) & kPublishStampMask) * kPublishStampStep;

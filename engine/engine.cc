@@ -7,6 +7,7 @@
 
 #include "base/assert.h"
 #include "engine/engine_core.h"
+#include "proto/event_check.h"
 #include "proto/sse_encoder.h"
 #include "proto/topic_name.h"
 
@@ -89,9 +90,7 @@ std::string_view TopicHandle::name() const { return topic_->name; }
 void set_failure_handler(FailureHandler handler) noexcept { set_assert_handler(handler); }
 
 Result<Done> Engine::start_send_to(std::string_view connection, const Event& event, SendSink done) {
-  const EventRefusal refusal = check_event(event, core_->event_bytes_max());
-  if (refusal == EventRefusal::data_too_large) return Error{Error::Code::too_large, explain(refusal)};
-  if (refusal != EventRefusal::none) return bad(explain(refusal));
+  if (Result<Done> checked = check_event(event, core_->event_bytes_max()); !checked) return checked;
   if (!event.id.empty()) return bad("what is sent to one connection is not kept and has no id");
   Message message;
   message.kind = Message::Kind::send_to;

@@ -3,6 +3,7 @@
 
 #include "base/units.h"
 #include "engine/topic_store.h"
+#include "proto/event_check.h"
 #include "proto/json_text.h"
 #include "proto/position.h"
 #include "proto/sse_encoder.h"
@@ -27,11 +28,7 @@ Error bad_topic() {
 
 // Appends the frame of `event`, all but its id line, to `bodies`.
 Result<Done> encode(const Event& event, std::uint64_t event_bytes_max, std::string& bodies) {
-  const EventRefusal refusal = check_event(event, event_bytes_max);
-  if (refusal != EventRefusal::none) {
-    return Error{refusal == EventRefusal::data_too_large ? Error::Code::too_large : Error::Code::invalid_argument,
-                 explain(refusal)};
-  }
+  if (Result<Done> checked = check_event(event, event_bytes_max); !checked) return checked;
   append_event_body(bodies, event);
   return Done{};
 }

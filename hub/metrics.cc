@@ -8,6 +8,7 @@
 #include <initializer_list>
 #include <span>
 
+#include "broadside/version.h"
 #include "proto/http_tokens.h"
 
 namespace broadside::hub {

@@ -7,8 +7,8 @@
 #include "hub/hub.h"
 #include "hub/publish_parameters.h"
 #include "hub/request_body.h"
+#include "proto/event_check.h"
 #include "proto/limits.h"
-#include "proto/sse_encoder.h"
 #include "proto/topic_name.h"
 
 namespace broadside::hub {

@@ -50,9 +50,6 @@ constexpr std::uint64_t frame_bytes_max(std::uint64_t data_bytes_max) {
   return 7 * (data_bytes_max + 1) + (4 + kIdBytesMax + 1) + (7 + kTypeBytesMax + 1) + (7 + 20 + 1) + 1;
 }
 
-// What a decoder buffers of one line, and of one event, before it gives up.
-constexpr std::size_t kDecoderBytesMaxDefault = 16 * kMiB;
-
 static_assert(kRequestLineBytesMax < kHeadBytesMaxDefault, "a target of the largest size leaves room for header fields");
 
 }  // namespace broadside

@@ -1,21 +1,16 @@
-#include "proto/sse_decoder.h"
-
+// The decoding half of broadside/sse.h.
 #include <algorithm>
 #include <charconv>
 #include <cstring>
 
 #include "base/assert.h"
+#include "broadside/sse.h"
+#include "proto/find_byte.h"
 
 namespace broadside {
 namespace {
 
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
-
-const char* find(const char* begin, const char* end, char byte) {
-  if (begin == end) return end;
-  const void* at = std::memchr(begin, byte, static_cast<std::size_t>(end - begin));
-  return at != nullptr ? static_cast<const char*>(at) : end;
-}
 
 // A value may begin with one space that is not part of it.
 std::string_view without_space(std::string_view value) {
@@ -34,13 +29,13 @@ bool SseDecoder::feed(std::string_view bytes, Sink& sink) {
     is_lf_ignored_ = false;
     if (*at == '\n') ++at;
   }
-  const char* lf = find(at, end, '\n');
-  const char* cr = find(at, end, '\r');
+  const char* lf = find_byte(at, end, '\n');
+  const char* cr = find_byte(at, end, '\r');
   while (!has_overflown_) {
     const bool is_between_blocks = partial_line_.empty() && !data_.is_set && !type_.is_set && !id_.is_set;
     while (is_between_blocks && try_plain_block(at, cr, sink)) {
     }
-    if (lf < at) lf = find(at, end, '\n');
+    if (lf < at) lf = find_byte(at, end, '\n');
     const char* const stop = lf < cr ? lf : cr;
     const std::string_view line(at, static_cast<std::size_t>(stop - at));
     if (stop == end) {
@@ -56,8 +51,8 @@ bool SseDecoder::feed(std::string_view bytes, Sink& sink) {
       }
     }
     // Each search goes on only when its last find has been passed, so both together read the bytes twice at most.
-    if (lf < at) lf = find(at, end, '\n');
-    if (cr < at) cr = find(at, end, '\r');
+    if (lf < at) lf = find_byte(at, end, '\n');
+    if (cr < at) cr = find_byte(at, end, '\r');
     take_line(line, sink);
   }
   return !has_overflown_;
@@ -70,10 +65,10 @@ bool SseDecoder::try_plain_block(const char*& at, const char* end, Sink& sink) {
   constexpr std::size_t kDataBegin = 6;  // "data: "
   if (static_cast<std::size_t>(end - at) < kIdBegin || std::memcmp(at, "id: ", kIdBegin) != 0) return false;
   const char* const id = at + kIdBegin;
-  const char* const id_end = find(id, end, '\n');
+  const char* const id_end = find_byte(id, end, '\n');
   if (static_cast<std::size_t>(end - id_end) < 1 + kDataBegin || std::memcmp(id_end + 1, "data: ", kDataBegin) != 0) return false;
   const char* const data = id_end + 1 + kDataBegin;
-  const char* const data_end = find(data, end, '\n');
+  const char* const data_end = find_byte(data, end, '\n');
   if (end - data_end < 2 || data_end[1] != '\n') return false;
   const auto id_bytes = static_cast<std::size_t>(id_end - id);
   const auto data_bytes = static_cast<std::size_t>(data_end - data);
@@ -140,7 +135,7 @@ void SseDecoder::on_line(std::string_view line, Sink& sink) {
     return;
   }
   const char* const end = line.data() + line.size();
-  const char* const colon = find(line.data(), end, ':');
+  const char* const colon = find_byte(line.data(), end, ':');
   const std::string_view name(line.data(), static_cast<std::size_t>(colon - line.data()));
   std::string_view value;
   if (colon != end) value = line.substr(name.size() + 1);
@@ -155,7 +150,7 @@ void SseDecoder::on_field(std::string_view name, std::string_view value, Sink& s
   if (name == "data") {
     add_data(value);
   } else if (name == "id") {
-    if (find(value.data(), value.data() + value.size(), '\0') == value.data() + value.size()) id_.set(value);
+    if (find_byte(value.data(), value.data() + value.size(), '\0') == value.data() + value.size()) id_.set(value);
   } else if (name == "event") {
     type_.set(value);
   } else if (name == "retry") {

@@ -3,6 +3,7 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 
+#include "broadside/version.h"
 #include "tools/load.h"
 #include "tools/publish.h"
 #include "tools/serve.h"

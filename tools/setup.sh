@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that are missing: tools/setup.sh build|test|all (each includes the one before), or `bench`, which
-# is `build` and what the benchmarks compare with: nginx with nchan, Node, Go, wrk, gnuplot, Google Benchmark.
+# Installs the Debian packages that are missing: tools/setup.sh build|test|all (each includes the one before); or `package`, which
+# is `build` and what makes Debian packages; or `bench`, which is `build` and what the benchmarks compare with: nginx with nchan,
+# Node, Go, wrk, gnuplot, Google Benchmark.
 # Says what it installs; says nothing when there is nothing to do. Starts no daemon. BROADSIDE_SKIP_SETUP=1 leaves the machine alone.
 set -euo pipefail
 
@@ -10,15 +11,16 @@ packages=(g++ cmake ninja-build pkg-config liburing-dev libcli11-dev libtomlplus
 commands=()  # command=package: any package that brings the command will do.
 case $what in
   build) ;;
+  package) packages+=(dpkg-dev file) ;;
   test | all)
-    packages+=(libgtest-dev clang-tidy-14 clang-format-14 procps)
+    packages+=(libgtest-dev clang-tidy-14 clang-format-14 procps dpkg-dev file)
     commands+=(python3=python3 git=git curl=curl nginx=nginx-light chromium=chromium node=nodejs npm=npm)
     ;;
   bench)
     packages+=(libbenchmark-dev libnginx-mod-nchan)
     commands+=(python3=python3 git=git taskset=util-linux nginx=nginx-light node=nodejs go=golang-go wrk=wrk gnuplot=gnuplot-nox)
     ;;
-  *) echo "usage: tools/setup.sh build|test|all|bench" >&2; exit 2 ;;
+  *) echo "usage: tools/setup.sh build|package|test|all|bench" >&2; exit 2 ;;
 esac
 [ "$what" != all ] || packages+=(clang-14 libclang-rt-14-dev libbenchmark-dev)
 [ -z "${BROADSIDE_SKIP_SETUP:-}" ] || exit 0
@@ -41,7 +43,7 @@ done
 cd "$(dirname "$0")/.."
 promtool=build/promtool/usr/bin/promtool
 wants_promtool=
-[ "$what" = build ] || command -v promtool >/dev/null || [ -x $promtool ] || wants_promtool=yes
+[[ $what =~ ^(build|package)$ ]] || command -v promtool >/dev/null || [ -x $promtool ] || wants_promtool=yes
 [ ${#missing[@]} -gt 0 ] || [ -n "$wants_promtool" ] || exit 0
 
 sudo=()

@@ -16,8 +16,8 @@
 #include <utility>
 #include <vector>
 
+#include "broadside/sse.h"
 #include "proto/json_text.h"
-#include "proto/sse_decoder.h"
 #include "tools/client_support.h"
 
 namespace broadside::tools {

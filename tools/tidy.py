@@ -189,7 +189,7 @@ def check_file(root, path):
 
 def sources(root):
     """Every file that the rules are for, as a path from the root."""
-    folders = ["include", "base", "proto", "engine", "hub", "tools", "examples", "bench", "tests", "cmake"]
+    folders = ["include", "base", "proto", "engine", "hub", "tools", "examples", "bench", "tests", "cmake", "packaging"]
     for folder in folders:
         for found in sorted((root / folder).rglob("*")):
             path = found.relative_to(root)

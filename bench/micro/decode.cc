@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "proto/sse_decoder.h"
+#include "broadside/sse.h"
 #include "proto/sse_encoder.h"
 
 namespace broadside {

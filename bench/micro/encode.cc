@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "proto/event_check.h"
 #include "proto/position.h"
 #include "proto/sse_encoder.h"
 

@@ -13,6 +13,7 @@
 #include "broadside/config.h"
 #include "broadside/error.h"
 #include "broadside/event.h"
+#include "broadside/export.h"
 #include "broadside/handler.h"
 #include "broadside/position.h"
 #include "broadside/stats.h"
@@ -73,7 +74,7 @@ struct AdoptOptions {
 // A topic at hand: publishes without looking up its name, and without allocating anything but what its log takes. Keeps the
 // topic's place in memory while it exists, also when nothing is in it. For one thread at a time; a topic may have several. Must
 // not outlive the engine.
-class TopicHandle {
+class BROADSIDE_API TopicHandle {
  public:
   TopicHandle(TopicHandle&& other) noexcept;
   TopicHandle& operator=(TopicHandle&& other) noexcept;
@@ -98,11 +99,11 @@ class TopicHandle {
 // bug of the engine: then `handler` (null: a line on stderr) is called on the thread that found it, and the process aborts. The
 // one thing that is the process's and not an engine's. Any thread.
 using FailureHandler = void (*)(const char* expression, const char* file, int line) noexcept;
-void set_failure_handler(FailureHandler handler) noexcept;
+BROADSIDE_API void set_failure_handler(FailureHandler handler) noexcept;
 
 // Owns its threads, unless the host drives it (Config::is_host_driven). Calls are for any thread unless they say otherwise; two
 // engines in one process do not know each other.
-class Engine {
+class BROADSIDE_API Engine {
  public:
   // The first thing that is out of range or contradicts itself, which create() and reconfigure() refuse. What the machine has to
   // say (a port in use, no io_uring) only create() finds out.

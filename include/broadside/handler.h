@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "broadside/export.h"
 #include "broadside/position.h"
 #include "broadside/stats.h"
 #include "broadside/subscribe.h"
@@ -28,7 +29,7 @@ struct ResponseToken {
 };
 
 // A request. All views are valid during the call alone.
-struct Request {
+struct BROADSIDE_API Request {
   std::string_view method;  // As sent: "GET", "POST", ...
   std::string_view path;    // Still percent-encoded.
   std::string_view query;   // Still percent-encoded, without `?`.

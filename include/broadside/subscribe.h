@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "broadside/error.h"
+#include "broadside/export.h"
 
 namespace broadside {
 
@@ -39,6 +40,7 @@ struct SubscribeRequest {
 // Reads a subscription out of a request's target and its Last-Event-ID field (empty: none), all as they came: what the engine's
 // own listener does with `/events/{topic}` and `/events?topic=a&topic=b`. `path` and `query` are still percent-encoded.
 // Error::invalid_argument says what is wrong (answer 400). Any thread.
-Result<SubscribeRequest> read_subscribe_request(std::string_view path, std::string_view query, std::string_view last_event_id);
+BROADSIDE_API Result<SubscribeRequest> read_subscribe_request(std::string_view path, std::string_view query,
+                                                              std::string_view last_event_id);
 
 }  // namespace broadside

@@ -55,9 +55,9 @@ TEST(DurationCounter, adds_up_over_shards) {
 }
 
 TEST(PublishStamp, measures_over_its_wrap) {
-  constexpr Nanos kRound = (Nanos{1} << kPublishStampBits) * kMicrosecond;
-  for (const Nanos published : {Nanos{0}, kSecond, kRound - kMicrosecond, kRound, 5 * kRound - 10 * kMicrosecond}) {
-    for (const Nanos latency : {Nanos{0}, kMicrosecond, 20 * kMicrosecond, 17 * 60 * kSecond}) {
+  constexpr Nanos kRound = (Nanos{1} << kPublishStampBits) * kPublishStampStep;
+  for (const Nanos published : {Nanos{0}, kSecond, kRound - kPublishStampStep, kRound, 5 * kRound - 10 * kMicrosecond}) {
+    for (const Nanos latency : {Nanos{0}, kPublishStampStep, 20 * kMicrosecond, 17 * 60 * kSecond}) {
       EXPECT_EQ(since_stamp(stamp_of(published), published + latency), latency) << published;
     }
   }

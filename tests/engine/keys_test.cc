@@ -179,8 +179,8 @@ TEST_F(KeysTest, a_topic_without_history_and_subscribers_stays_for_its_keys_alon
   leave_all();
 }
 
-// A key may be forgotten while a shard reads what was kept of it. What the shard does not know to be missing it must not pass over:
-// it would tell nobody.
+// A key may be forgotten while a shard reads what was kept of it. What the shard does not know to be missing it must not pass
+// over: it would tell nobody.
 TEST_F(KeysTest, a_forgotten_key_is_read_until_the_reader_knows_of_the_loss) {
   config_.defaults.history_events = 0;
   config_.defaults.keys = 1;

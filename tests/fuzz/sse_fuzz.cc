@@ -7,8 +7,9 @@
 #include <string_view>
 #include <vector>
 
+#include "broadside/sse.h"
+#include "proto/event_check.h"
 #include "proto/limits.h"
-#include "proto/sse_decoder.h"
 #include "proto/sse_encoder.h"
 
 namespace {
@@ -76,7 +77,7 @@ void round_trip(std::string_view input) {
   const std::string_view type = take_piece(input);
   const std::string_view id = take_piece(input);
   const Event event{.data = input, .type = type, .id = id, .retry_ms = input.size(), .key = {}};
-  if (check_event(event, kEventDataBytesMaxDefault) != EventRefusal::none) return;
+  if (!check_event(event, kEventDataBytesMaxDefault)) return;
   const std::string_view sent_id = id.empty() ? "1-2" : id;
   std::string frame;
   append_id_line(frame, sent_id);

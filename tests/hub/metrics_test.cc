@@ -6,6 +6,8 @@
 #include <set>
 #include <sstream>
 
+#include "broadside/version.h"
+
 namespace broadside::hub {
 namespace {
 

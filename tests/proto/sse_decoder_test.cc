@@ -1,14 +1,12 @@
 // The decoder against tables made from WHATWG HTML 9.2.6, each fed whole, byte by byte and against a guard page; and against
 // the encoder with random events.
-#include "proto/sse_decoder.h"
-
 #include <gtest/gtest.h>
 
 #include <random>
 #include <string>
 #include <vector>
 
-#include "proto/sse_encoder.h"
+#include "broadside/sse.h"
 #include "tests/support/guard_page.h"
 
 namespace broadside {
@@ -29,7 +27,7 @@ class Recorder final : public SseDecoder::Sink {
 };
 
 // Decodes `stream` whole; then in pieces of one to seven bytes, each against a guard page. All have to agree.
-Lines decode(std::string_view stream, std::size_t bytes_max = kDecoderBytesMaxDefault) {
+Lines decode(std::string_view stream, std::size_t bytes_max = SseDecoder::kBytesMaxDefault) {
   Recorder whole;
   const GuardedBytes guarded(stream);
   SseDecoder decoder(bytes_max);
@@ -175,11 +173,15 @@ TEST(SseDecoder, gives_back_what_the_encoder_wrote) {
     const std::string id = "i" + text_of(5, "-12x");
     Event event{.data = data, .type = type, .id = id, .retry_ms = std::nullopt, .key = {}};
     if (random() % 4 == 0) event.retry_ms = random() % 100000;
-    ASSERT_EQ(check_event(event, 1000), EventRefusal::none);
-    append_id_line(stream, id);
-    append_event_body(stream, event);
+    ASSERT_TRUE(check_sse_event(event));
+    append_sse_event(stream, event);
     if (event.retry_ms) expected.push_back("retry " + std::to_string(*event.retry_ms));
     expected.push_back((type.empty() ? "message" : type) + "|" + with_line_feeds(data) + "|" + id);
+    if (random() % 4 == 0) {
+      append_sse_comment(stream, " still\nthere");
+      append_sse_retry(stream, 1500);
+      expected.insert(expected.end(), {"comment still", "commentthere", "retry 1500"});
+    }
   }
   Recorder recorder;
   SseDecoder decoder;

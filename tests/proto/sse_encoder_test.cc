@@ -1,8 +1,9 @@
-// Frames byte for byte, and every refusal where it holds and at its limit.
+// Frames byte for byte, and what cannot be written.
 #include "proto/sse_encoder.h"
 
 #include <gtest/gtest.h>
 
+#include "broadside/sse.h"
 #include "proto/limits.h"
 #include "tests/support/guard_page.h"
 
@@ -70,52 +71,56 @@ TEST(SseEncoder, never_exceeds_the_frame_bound) {
   EXPECT_EQ(frame.size(), frame_bytes_max(data.size()));
 }
 
-TEST(SseEncoder, refuses_what_cannot_be_sent) {
-  const std::string longest(255, 'x');
-  const std::string too_long(256, 'x');
+TEST(SseEncoder, writes_an_event_whole) {
+  std::string out;
+  append_sse_event(out, Event{.data = "a\nb", .type = "tick", .id = "7", .retry_ms = 3000, .key = "not sent"});
+  append_sse_event(out, event_of("c"));
+  EXPECT_EQ(out, "id: 7\nevent: tick\nretry: 3000\ndata: a\ndata: b\n\ndata: c\n\n");
+}
+
+TEST(SseEncoder, writes_retry_and_comments_as_blocks_of_their_own) {
+  std::string out;
+  append_sse_retry(out, 0);
+  append_sse_comment(out, "");
+  append_sse_comment(out, " one\r\ndata: two\n\rthree");
+  EXPECT_EQ(out, "retry: 0\n\n:\n\n: one\n:data: two\n:\n:three\n\n");
+}
+
+TEST(SseEncoder, refuses_what_cannot_be_written) {
+  const std::string long_text(100000, 'x');
+  const char* const bad_data = "data is not UTF-8";
+  const char* const bad_type = "event has a line break or a NUL, or is not UTF-8";
+  const char* const bad_id = "id has a line break or a NUL, or is not UTF-8";
   struct Case {
     Event event;
-    EventRefusal refusal;
+    const char* message;  // Null: it is taken.
   };
   const Case cases[] = {
-      {event_of(""), EventRefusal::none},
-      {event_of("12345678"), EventRefusal::none},
-      {event_of("123456789"), EventRefusal::data_too_large},
-      {event_of("\xC3"), EventRefusal::data_not_utf8},
-      {event_of(std::string_view("\0", 1)), EventRefusal::none},
-      {event_of("", longest), EventRefusal::none},
-      {event_of("", too_long), EventRefusal::type_too_long},
-      {event_of("", "a b\tc:"), EventRefusal::none},
-      {event_of("", "a\nb"), EventRefusal::type_invalid},
-      {event_of("", "a\r"), EventRefusal::type_invalid},
-      {event_of("", std::string_view("a\0b", 3)), EventRefusal::type_invalid},
-      {event_of("", "\xFF"), EventRefusal::type_invalid},
-      {event_of("", "broadside.open"), EventRefusal::type_reserved},
-      {event_of("", "broadside."), EventRefusal::type_reserved},
-      {event_of("", "broadside"), EventRefusal::none},
-      {event_of("", "", longest), EventRefusal::none},
-      {event_of("", "", too_long), EventRefusal::id_too_long},
-      {event_of("", "", "a b"), EventRefusal::none},
-      {event_of("", "", " a"), EventRefusal::id_invalid},
-      {event_of("", "", "a "), EventRefusal::id_invalid},
-      {event_of("", "", "a\tb"), EventRefusal::id_invalid},
-      {event_of("", "", "a\nb"), EventRefusal::id_invalid},
-      {event_of("", "", std::string_view("\0", 1)), EventRefusal::id_invalid},
-      {event_of("", "", "\xC2\x85"), EventRefusal::id_invalid},
-      {event_of("", "", "\x80"), EventRefusal::id_invalid},
-      {event_of("", "", "1-2"), EventRefusal::id_reserved},
-      {event_of("", "", "007-99999999999999999999999"), EventRefusal::id_reserved},
-      {event_of("", "", "1-"), EventRefusal::none},
-      {event_of("", "", "1-2-3"), EventRefusal::none},
-      {event_of("", "", "", longest), EventRefusal::none},
-      {event_of("", "", "", too_long), EventRefusal::key_too_long},
-      {event_of("", "", "", "\xFF"), EventRefusal::key_not_utf8},
+      {event_of(""), nullptr},
+      {event_of("a\r\nb"), nullptr},
+      {event_of(std::string_view("\0", 1)), nullptr},
+      {event_of(long_text, long_text, long_text), nullptr},
+      {event_of("\xC3"), bad_data},
+      {event_of("", "broadside.open", "1-2"), nullptr},
+      {event_of("", " a:\tb "), nullptr},
+      {event_of("", "a\nb"), bad_type},
+      {event_of("", "a\r"), bad_type},
+      {event_of("", std::string_view("a\0b", 3)), bad_type},
+      {event_of("", "\xFF"), bad_type},
+      {event_of("", "", " a\t"), nullptr},
+      {event_of("", "", "\n"), bad_id},
+      {event_of("", "", "a\rb"), bad_id},
+      {event_of("", "", std::string_view("\0", 1)), bad_id},
+      {event_of("", "", "\x80"), bad_id},
+      {event_of("", "", "", "\xFF\n"), nullptr},
   };
   for (const Case& c : cases) {
-    const EventRefusal refusal = check_event(c.event, 8);
-    EXPECT_EQ(refusal, c.refusal) << explain(refusal) << " instead of " << explain(c.refusal);
+    const Result<Done> checked = check_sse_event(c.event);
+    ASSERT_EQ(checked.has_value(), c.message == nullptr) << (c.message != nullptr ? c.message : checked.error().message);
+    if (checked) continue;
+    EXPECT_EQ(checked.error().code, Error::Code::invalid_argument);
+    EXPECT_EQ(checked.error().message, c.message);
   }
-  EXPECT_EQ(check_id(""), EventRefusal::id_invalid);
 }
 
 }  // namespace

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "base/units.h"
-#include "proto/sse_decoder.h"
+#include "broadside/sse.h"
 #include "tests/sim/sim_history.h"
 #include "tests/sim/sim_plan.h"
 

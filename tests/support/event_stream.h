@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "proto/sse_decoder.h"
+#include "broadside/sse.h"
 
 namespace broadside::test {
 

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <string_view>
 
+#include "broadside/version.h"
 #include "proto/json_text.h"
 
 namespace broadside::tools::load {
