@@ -1,10 +1,7 @@
 // What a Config may hold.
 #include "broadside/config.h"
 
-#include <algorithm>
-
 #include "broadside/engine.h"
-#include "engine/io/socket.h"
 #include "engine/subscribe_request.h"
 #include "engine/topic_store.h"
 #include "proto/limits.h"
@@ -43,8 +40,6 @@ Result<Done> Engine::check(const Config& config) {
   if (config.retry_ms > 86'400'000) return bad("retry_ms: at most a day");
   if (config.stream_age_max_ms != 0 && config.stream_age_max_ms < 1000) return bad("stream_age_max_ms: 0, or at least 1000");
   if (config.listen.size() > 64) return bad("listen: at most 64 addresses");
-  const bool has_sealed = std::any_of(config.listen.begin(), config.listen.end(), io::is_sealed_address);
-  if (has_sealed && config.transports == nullptr) return bad("listen: https:// needs certificates (Config::transports)");
   if (config.backlog_bytes < (64U << 10)) return bad("backlog_bytes: at least 64 KiB");
   if (frame_bytes_max(config.event_bytes_max) > UINT32_MAX) return bad("event_bytes_max: a frame must stay below 4 GiB");
   if (config.memory_max != 0 && config.memory_max < (1U << 20)) return bad("memory_max: 0, or at least 1 MiB");

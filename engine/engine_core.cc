@@ -103,6 +103,9 @@ Result<Done> EngineCore::open_listeners() {
     io::ListenAddress address = *parsed;
     if (Result<Done> free = io::test_bind(address); !free) return free.error();
     io::ListenerOptions options = listener_options();
+    if (address.is_sealed && config_.transports == nullptr) {
+      return Error{Error::Code::invalid_argument, "listen " + config_.listen[at] + ": needs Config::transports"};
+    }
     if (address.is_sealed) shared_.sealed_listeners |= std::uint64_t{1} << at;
     options.reuse_port = !address.is_unix() && shards_.size() > 1;
     for (std::size_t shard = 0; shard < shards_.size(); ++shard) {
@@ -210,6 +213,7 @@ Result<Done> EngineCore::reconfigure(const Config& wanted) {
   const std::lock_guard lock(mutex_);
   Config config = wanted;
   config.listen = config_.listen;
+  config.transports = config_.transports;
   config.shards = config_.shards;
   config.backend = config_.backend;
   config.connections_max = config_.connections_max;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "engine/io/socket.h"
 #include "hub/answer.h"
 #include "hub/metrics.h"
 #include "hub/page.h"
@@ -41,7 +42,12 @@ Hub::Hub(const HubOptions& options)
       guard_(listeners_of(options.listen), options.anonymous_publish, cors_),
       event_bytes_max_(options.event_bytes_max),
       is_diagnostic_echo_(options.is_diagnostic_echo),
-      access_log_(options.access_log) {}
+      access_log_(options.access_log) {
+  for (std::size_t i = 0; i < options.listen.size(); ++i) {
+    if (io::is_sealed_address(options.listen[i])) sealed_listeners_ |= std::uint64_t{1} << i;
+  }
+  if (options.hsts_s > 0) hsts_ = "Strict-Transport-Security: max-age=" + std::to_string(options.hsts_s) + "\r\n";
+}
 
 void Hub::attach(Engine& engine) {
   BROADSIDE_ASSERT(engine_ == nullptr);
@@ -72,7 +78,7 @@ SubscribeDecision Hub::authorise(const Request& request, const SubscribeRequest&
   try {
     if (access_log_ != nullptr) log_access(request, 200);
     SubscribeDecision decision;
-    decision.admission.headers = cors_.headers_for(request.header("Origin"));
+    decision.admission.headers = common_headers(request);
     return decision;
   } catch (const std::exception&) {
     return {.status = 503};
@@ -81,7 +87,9 @@ SubscribeDecision Hub::authorise(const Request& request, const SubscribeRequest&
 
 std::string Hub::common_headers(const Request& request) noexcept {
   try {
-    return cors_.headers_for(request.header("Origin"));
+    std::string headers = cors_.headers_for(request.header("Origin"));
+    if ((sealed_listeners_ >> request.listener & 1) != 0) headers += hsts_;
+    return headers;
   } catch (const std::exception&) {
     return {};
   }

@@ -24,6 +24,7 @@ struct HubOptions {
   std::vector<std::string> cors_origins;       // Each without a Cors::origin_problem().
   std::vector<std::string> anonymous_publish;  // Patterns of topics that anybody may publish to.
   std::uint64_t event_bytes_max = 256 << 10;   // As Config::event_bytes_max.
+  std::uint64_t hsts_s = 0;                    // Strict-Transport-Security on https:// addresses; 0: none.
   bool is_diagnostic_echo = false;             // POST / answers with its body.
   LogSink* access_log = nullptr;               // A line for each request; outlives the hub.
 };
@@ -69,6 +70,8 @@ class Hub final : public RequestHandler, private BatchPublisher {
   PublishGuard guard_;
   std::atomic<std::uint64_t> event_bytes_max_;
   bool is_diagnostic_echo_;
+  std::uint64_t sealed_listeners_ = 0;  // A bit each.
+  std::string hsts_;                    // The header line; empty: none.
   LogSink* access_log_;
   Engine* engine_ = nullptr;
   std::uint64_t started_ms_ = 0;  // Of attach(), on the clock of Stats::monotonic_ms.

@@ -35,7 +35,9 @@ Listener listener_of(std::string_view listen) {
   const Result<io::ListenAddress> address = io::parse_listen_address(listen);
   if (!address) return {};
   if (address.value().is_unix()) return {.host = {}, .is_loopback = true};
-  return {.host = std::string(without_port(listen)), .is_loopback = io::is_loopback(address.value())};
+  return {.host = std::string(without_port(io::without_scheme(listen))),
+          .is_loopback = io::is_loopback(address.value()),
+          .is_sealed = address.value().is_sealed};
 }
 
 std::string PublishRight::refusal(std::string_view topic) const {
@@ -81,7 +83,9 @@ std::string PublishGuard::local_refusal(const Request& request) const {
 PublishRight PublishGuard::right_of(const Request& request) const {
   const std::string_view origin = request.header("Origin");
   if (origin.data() != nullptr && !cors_.is_named(origin)) {
-    const bool is_own = !request.host.empty() && equals_ignoring_case(origin, "http://" + std::string(request.host));
+    const bool is_sealed = request.listener < listeners_.size() && listeners_[request.listener].is_sealed;
+    const std::string own = (is_sealed ? "https://" : "http://") + std::string(request.host);
+    const bool is_own = !request.host.empty() && equals_ignoring_case(origin, own);
     if (!is_own) {
       // `*` lets every page read. It lets them publish only where --anonymous-publish says anybody may.
       return {"pages of this Origin may not publish; name it with --cors-origin",

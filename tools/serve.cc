@@ -19,6 +19,7 @@
 
 #include "broadside/engine.h"
 #include "hub/hub.h"
+#include "hub/tls/tls_server.h"
 #include "tools/config_file.h"
 #include "tools/option_table.h"
 #include "tools/serve_options.h"
@@ -125,9 +126,16 @@ std::string joined(const std::vector<std::string>& lines) {
 
 class Server {
  public:
-  // `options` are what the engine and the hub run with.
-  Server(const ServeCommand& command, ServeOptions options, Engine& engine, hub::Hub& hub, StderrLog& log, int signal_fd)
-      : command_(command), options_(std::move(options)), engine_(engine), hub_(hub), log_(log), signal_fd_(signal_fd) {}
+  // `options` are what the engine and the hub run with; `tls` is null without certificates.
+  Server(const ServeCommand& command, ServeOptions options, Engine& engine, hub::Hub& hub, hub::TlsServer* tls, StderrLog& log,
+         int signal_fd)
+      : command_(command),
+        options_(std::move(options)),
+        engine_(engine),
+        hub_(hub),
+        tls_(tls),
+        log_(log),
+        signal_fd_(signal_fd) {}
 
   // Serves until it is told to stop, and drains.
   int run() {
@@ -165,7 +173,7 @@ class Server {
   // Reads the configuration again and takes over what may change while running: all of it, or nothing if anything is wrong.
   void reload() {
     notifier_.tell_reloading();
-    if (command_.config_path.empty()) {
+    if (command_.config_path.empty() && tls_ == nullptr) {
       log_.log(LogLevel::info, "SIGHUP: there is no --config to read again");
       return notifier_.tell("READY=1");
     }
@@ -180,6 +188,10 @@ class Server {
   }
 
   void take_over(Reload reload) {
+    if (const Result<Done> done = reload_certificates(reload.options.tls); !done) {
+      log_.log(LogLevel::error, "SIGHUP: nothing is changed: " + done.error().message);
+      return;
+    }
     if (const Result<Done> done = engine_.reconfigure(reload.options.config); !done) {
       log_.log(LogLevel::error, "SIGHUP: nothing is changed: " + done.error().message);
       return;
@@ -191,6 +203,12 @@ class Server {
     if (!reload.waiting.empty()) log_.log(LogLevel::warning, "SIGHUP: needs a restart: " + joined(reload.waiting));
     log_.set_least(reload.options.log_level);
     options_ = std::move(reload.options);
+  }
+
+  // Who begins or ceases to speak TLS has other addresses, which is for a restart.
+  Result<Done> reload_certificates(const hub::TlsOptions& wanted) {
+    if (tls_ == nullptr || wanted.certificates.empty()) return Done{};
+    return tls_->reload(wanted);
   }
 
   // The next signal that has come, or 0.
@@ -207,13 +225,16 @@ class Server {
       pollfd waited{.fd = signal_fd_, .events = POLLIN, .revents = 0};
       poll(&waited, 1, poll_timeout_ms());
       tell_watchdog();
+      if (tls_ != nullptr) tls_->reload_if_changed();
       if (const int signal = take_signal(); signal != 0) return signal;
     }
   }
 
   [[nodiscard]] int poll_timeout_ms() const {
-    if (!notifier_.watchdog_interval()) return -1;
-    return static_cast<int>(std::max<Nanos>(1, *notifier_.watchdog_interval() / kMillisecond));
+    const Nanos look_at_files = tls_ != nullptr ? kSecond : -kMillisecond;
+    if (!notifier_.watchdog_interval()) return static_cast<int>(look_at_files / kMillisecond);
+    const Nanos interval = std::max(kMillisecond, *notifier_.watchdog_interval());
+    return static_cast<int>((tls_ != nullptr ? std::min(interval, look_at_files) : interval) / kMillisecond);
   }
 
   // Only while the shards make progress: one that hangs gets the whole server restarted.
@@ -231,6 +252,7 @@ class Server {
   ServeOptions options_;
   Engine& engine_;
   hub::Hub& hub_;
+  hub::TlsServer* tls_;
   StderrLog& log_;
   int signal_fd_;
   ServiceNotifier notifier_;
@@ -257,6 +279,13 @@ int serve(const ServeCommand& command) {
   const int signal_fd = block_signals();
   StderrLog log(options.log_level, options.log_format);
   options.config.log_sink = &log;
+  std::unique_ptr<hub::TlsServer> tls;
+  if (!options.tls.certificates.empty()) {
+    Result<std::unique_ptr<hub::TlsServer>> loaded = hub::TlsServer::load(options.tls, log);
+    if (!loaded) return fail(loaded.error().message);
+    tls = std::move(*loaded);
+  }
+  options.config.transports = tls.get();
   hub::Hub hub(hub_options(options));
   Result<Engine> created = Engine::create(options.config, &hub);
   if (!created) return fail(created.error().message);
@@ -268,7 +297,7 @@ int serve(const ServeCommand& command) {
   int exit_status = kExitFailed;
   {
     std::unique_ptr<Demo> demo = options.is_demo ? std::make_unique<Demo>(engine) : nullptr;
-    exit_status = Server(command, options, engine, hub, log, signal_fd).run();
+    exit_status = Server(command, options, engine, hub, tls.get(), log, signal_fd).run();
   }
   engine.stop();
   close(signal_fd);
@@ -279,13 +308,15 @@ constexpr const char* kEnvironmentPrefix = "BROADSIDE_";
 
 constexpr const char* kFooter =
     "Every flag has an environment variable (shown as Env) and, but for --config and --check-config, a key in the file of\n"
-    "--config: --history-age is history_age. The flag wins over the environment, which wins over the file. In BROADSIDE_LISTEN\n"
-    "and BROADSIDE_CORS_ORIGIN several values are separated by commas. SIGHUP reads the file again; SIGTERM or SIGINT drains,\n"
+    "--config: --history-age is history_age. The flag wins over the environment, which wins over the file. In BROADSIDE_LISTEN,\n"
+    "BROADSIDE_CORS_ORIGIN, BROADSIDE_TLS_CERT and BROADSIDE_TLS_KEY several values are separated by commas. SIGHUP reads the "
+    "file again; SIGTERM or SIGINT drains,\n"
     "a second one stops at once.\n\n"
     "Examples:\n"
     "  broadside serve --demo\n"
     "  broadside serve --config broadside.toml --check-config\n"
     "  broadside serve --listen 0.0.0.0:8080 --anonymous-publish 'public.*' --cors-origin https://app.example\n"
+    "  broadside serve --listen 0.0.0.0:443 --listen http://127.0.0.1:8080 --tls-cert site.pem --tls-key site.key\n"
     "  curl -d hello http://127.0.0.1:8080/events/news\n"
     "  curl -N http://127.0.0.1:8080/events/news";
 

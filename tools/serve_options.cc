@@ -2,6 +2,7 @@
 #include "tools/serve_options.h"
 
 #include "engine/io/socket.h"
+#include "tools/tls_options.h"
 
 namespace broadside::tools {
 namespace {
@@ -16,12 +17,14 @@ const char* const kLogGroup = "Log";
 void add_listen_options(OptionTable& table, ServeOptions& options) {
   Config& config = options.config;
   table.group(kListenGroup);
-  Option& listen = table.list("listen", config.listen, "ADDRESS",
-                              "HOST:PORT, [IPV6]:PORT or unix:PATH; port 0 = any free one; repeatable [127.0.0.1:8080]",
-                              [](const std::string& text) {
-                                const Result<io::ListenAddress> address = io::parse_listen_address(text);
-                                return address ? std::string() : address.error().message;
-                              });
+  Option& listen =
+      table.list("listen", config.listen, "ADDRESS",
+                 "HOST:PORT, [IPV6]:PORT or unix:PATH, the first two also behind http:// or https:// (--tls-cert); port "
+                 "0 = any free one; repeatable [127.0.0.1:8080]",
+                 [](const std::string& text) {
+                   const Result<io::ListenAddress> address = io::parse_listen_address(text);
+                   return address ? std::string() : address.error().message;
+                 });
   listen.delimiter = ',';
   listen.needs_restart = true;
   table
@@ -130,6 +133,7 @@ void add_topic_options(OptionTable& table, TopicRules& rules) {
 
 void add_serve_options(OptionTable& table, ServeOptions& options) {
   add_listen_options(table, options);
+  add_tls_options(table, options);
   add_topic_options(table, options.config.defaults);
   add_memory_options(table, options.config);
   add_stream_options(table, options.config);
@@ -153,6 +157,7 @@ hub::HubOptions hub_options(const ServeOptions& options) {
           .cors_origins = options.cors_origins,
           .anonymous_publish = options.anonymous_publish,
           .event_bytes_max = options.config.event_bytes_max,
+          .hsts_s = options.hsts_ms / 1000,
           .is_diagnostic_echo = options.is_diagnostic_echo,
           .access_log = options.has_access_log ? options.config.log_sink : nullptr};
 }

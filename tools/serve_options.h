@@ -6,6 +6,7 @@
 
 #include "broadside/config.h"
 #include "hub/hub.h"
+#include "hub/tls/context.h"
 #include "tools/option_table.h"
 #include "tools/stderr_log.h"
 
@@ -17,6 +18,8 @@ struct ServeOptions {
   Config config;
   std::vector<std::string> cors_origins;
   std::vector<std::string> anonymous_publish;
+  hub::TlsOptions tls;
+  std::uint64_t hsts_ms = 180ULL * 86'400'000;  // What testers call long enough.
   bool is_diagnostic_echo = false;
   bool is_demo = false;
   bool has_access_log = false;
