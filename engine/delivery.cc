@@ -71,6 +71,10 @@ bool is_at_border(const Connection& connection) {
   return connection.partial_bytes == 0 && (connection.own == nullptr || connection.own->left() == 0) && !has_rest(connection);
 }
 
+bool is_worn(const Connection& connection) {
+  return connection.is_framed && connection.extras->sealer != nullptr && connection.extras->sealer->is_worn();
+}
+
 bool lacks_something(Connection& connection) {
   if (!is_at_border(connection)) return true;
   if (connection.is_finishing) return false;

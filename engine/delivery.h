@@ -116,6 +116,8 @@ std::optional<Position> next_position(Subscription& subscription);
 [[nodiscard]] bool is_at_border(const Connection& connection);
 // Whether the connection has frames that its heads allow, or own bytes, still to be sent.
 [[nodiscard]] bool lacks_something(Connection& connection);
+// Whether its keys have sealed as much as they should.
+[[nodiscard]] bool is_worn(const Connection& connection);
 // Whether `subscription` has nothing to come: it stands behind an end, or at the head of a topic that has ended.
 [[nodiscard]] bool is_over(Subscription& subscription);
 

@@ -392,6 +392,7 @@ bool Shard::arrive_at_head(Connection& connection) {
 
 // All that the visit had was sent. Is there more, is it over, or does it rest at the head?
 void Shard::after_sent(Connection& connection) {
+  if (is_worn(connection)) connection.is_leaving = true;  // Its next stream has new keys.
   bool lacks = lacks_something(connection);
   if (!lacks && !connection.is_finishing) {
     const bool is_over = arrive_at_head(connection);

@@ -267,6 +267,10 @@ int fail(const std::string& message) {
 int report(const ServeCommand& command, const Settled& settled) {
   for (const std::string& problem : settled.problems) fail(problem);
   if (!settled.problems.empty()) return kExitFailed;
+  if (!settled.options.tls.certificates.empty()) {
+    const auto loaded = hub::TlsContext::load(settled.options.tls);
+    if (!loaded) return fail(loaded.error().message);
+  }
   std::printf("%s: good\n", command.config_path.empty() ? "flags and environment" : command.config_path.c_str());
   for (const TopicSection& section : settled.options.config.topics) std::printf("topic %s\n", section_text(section).c_str());
   return kExitDone;
