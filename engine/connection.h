@@ -89,6 +89,8 @@ struct Exchange {
 struct Extras {
   std::string subject;  // Of their Admission, ...
   std::uint64_t user_data = 0;
+  std::uint64_t expires_ms = 0;          // On the wall clock; 0 = never.
+  bool is_told_of_expiry = false;        // By broadside.auth-expiring.
   std::unique_ptr<StreamSealer> sealer;  // ... if they are sealed in user space, ...
   std::unique_ptr<OwnBytes> rest;        // ... and, framed: what the kernel has not yet taken of a record begun.
 };

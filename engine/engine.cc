@@ -104,6 +104,15 @@ Result<Done> Engine::start_send_to(std::string_view connection, const Event& eve
   return Done{};
 }
 
+void Engine::start_renew(std::string_view connection, std::string_view subject, std::uint64_t expires_ms, RenewSink done) {
+  Message message;
+  message.kind = Message::Kind::renew;
+  if (!parse_id(connection, message.id)) return done(RenewOutcome::unknown);
+  message.renewal =
+      std::make_unique<Renewal>(Renewal{.subject = std::string(subject), .expires_ms = expires_ms, .done = std::move(done)});
+  core_->shards()[shard_of_id(message.id, core_->shared().shard_count)]->post(std::move(message));
+}
+
 void Engine::decide(ResponseToken token, SubscribeDecision decision) {
   BROADSIDE_ASSERT(token.shard < core_->shards().size());
   Message message;

@@ -235,6 +235,8 @@ void Shard::on_message(Message& message) {
       return on_adopted(*message.adoption);
     case Message::Kind::send_to:
       return message.on_sent(send_to(message.id, message.event_body));
+    case Message::Kind::renew:
+      return on_renewal(message.id, *message.renewal);
     case Message::Kind::list:
       listings_.emplace_back(std::move(message.listing), message.place);
       return;

@@ -63,17 +63,25 @@ struct Adoption {
   AdoptOptions options;
 };
 
+// A stream's right to go on.
+struct Renewal {
+  std::string subject;
+  std::uint64_t expires_ms = 0;
+  RenewSink done;
+};
+
 // What other threads ask of a shard.
 struct Message {
-  enum class Kind : std::uint8_t { respond, decide, adopt, send_to, list, reconfigure, drain, stop };
+  enum class Kind : std::uint8_t { respond, decide, adopt, send_to, renew, list, reconfigure, drain, stop };
   Kind kind = Kind::respond;
   ResponseToken token;                          // respond, decide.
   Response response;                            // respond.
   std::unique_ptr<SubscribeDecision> decision;  // decide.
   std::unique_ptr<Adoption> adoption;           // adopt.
-  std::array<std::uint64_t, 2> id{};            // send_to: the connection.
+  std::array<std::uint64_t, 2> id{};            // send_to, renew: the connection.
   std::string event_body;                       // send_to: the frame without its id line.
   SendSink on_sent;                             // send_to.
+  std::unique_ptr<Renewal> renewal;             // renew.
   std::shared_ptr<Listing> listing;             // list.
   std::uint32_t place = 0;                      // list: where in the table to begin.
   std::shared_ptr<const Config> config;         // reconfigure.
@@ -181,6 +189,8 @@ class Shard {
   void on_stream_timer(Connection& connection);
   [[nodiscard]] static std::uint32_t stream_timer_ticks(const Connection& connection);
   void set_stream_timer(Connection& connection);
+  void set_stall_timer(Connection& connection, std::uint32_t stalled_ticks);
+  [[nodiscard]] std::uint32_t ticks_to_expiry(const Connection& connection) const;
   void begin_leave(Connection& connection);
   void give_notice_of_leave(Connection& connection);
   void begin_finish(Connection& connection);
@@ -190,6 +200,8 @@ class Shard {
   void on_adopted(Adoption& adoption);
   void finish_subscribe_request(Connection& connection);
   void on_answer_late(Connection& connection);
+  void on_renewal(const std::array<std::uint64_t, 2>& id, const Renewal& renewal);
+  bool check_expiry(Connection& connection);  // False: it has expired, and been closed.
   template <typename Hook>
   void tell_host(Connection& connection, Position sent, Hook&& hook);
   void tell_subscribed(Connection& connection, Position start);

@@ -201,8 +201,7 @@ void Shard::block(Connection& connection) {
   remove_slots(connection);
   counters_.subscribers_blocked.add();
   const std::uint32_t stalled_ticks = wheel_.now() - connection.blocked_tick;
-  const std::uint32_t stall_ticks_max = ticks_of_ms(config_->stall_timeout_ms);
-  wheel_.set(connection, stalled_ticks < stall_ticks_max ? stall_ticks_max - stalled_ticks : 1);
+  set_stall_timer(connection, stalled_ticks);
   // In a burst a healthy peer is blocked for as long as it takes to read: for a moment the logs wait for it like for the
   // unblocked (within --backlog-bytes), so that a burst throws nobody out.
   if (stalled_ticks >= kHoldTicks) return set_behind(connection, false);

@@ -3,6 +3,8 @@
 
 #include "base/assert.h"
 #include "engine/shard.h"
+#include "proto/position.h"
+#include "proto/sse_encoder.h"
 
 namespace broadside {
 
@@ -50,6 +52,37 @@ void Shard::on_adopted(Adoption& adoption) {
   if (exchange.out.left() == 0) return close(*connection, io::CloseMode::orderly, CloseReason::finished);
   wheel_.set(*connection, ticks_of_ms(config_->head_timeout_ms));
   queue_output(*connection);
+}
+
+void Shard::on_renewal(const std::array<std::uint64_t, 2>& id, const Renewal& renewal) {
+  Connection* connection = by_id_.find(id);
+  if (connection == nullptr || connection->is_finishing) return renewal.done(RenewOutcome::unknown);
+  if (connection->extras == nullptr || connection->extras->subject != renewal.subject) return renewal.done(RenewOutcome::refused);
+  connection->extras->expires_ms = renewal.expires_ms;
+  connection->extras->is_told_of_expiry = false;
+  if (check_expiry(*connection) && !connection->is_blocked) set_stream_timer(*connection);
+  renewal.done(RenewOutcome::renewed);
+}
+
+// Tells a stream that its right is about to end, and ends it.
+bool Shard::check_expiry(Connection& connection) {
+  Extras* extras = connection.extras.get();
+  if (extras == nullptr || extras->expires_ms == 0 || connection.is_finishing) return true;
+  const std::uint64_t now_ms = clock_.wall_ms();
+  if (now_ms >= extras->expires_ms) {
+    // An end between two events if it stands there; no more is sent, however far behind it is.
+    close(connection, is_at_border(connection) ? io::CloseMode::orderly : io::CloseMode::reset, CloseReason::expired);
+    return false;
+  }
+  if (extras->is_told_of_expiry || extras->expires_ms - now_ms > config_->expiry_notice_ms) return true;
+  extras->is_told_of_expiry = true;
+  std::string event;
+  append_own_event(event, "broadside.auth-expiring", to_string(sent_position(connection)),
+                   "{\"connection\":\"" + id_text(connection.id) + "\",\"expires\":" + std::to_string(extras->expires_ms) + "}",
+                   {});
+  append_own(connection, event);
+  if (!connection.is_blocked) make_ready(connection);
+  return true;
 }
 
 // Calls `hook` with what the host may know of the stream.

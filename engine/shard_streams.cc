@@ -147,10 +147,11 @@ void Shard::begin_stream(Connection& connection, const SubscribeRequest& request
   connection.follows = request.follows;
   connection.own = std::make_unique<OwnBytes>();
   connection.own->bytes = std::move(head);
-  if (!admission.subject.empty() || admission.user_data != 0) {
+  if (!admission.subject.empty() || admission.user_data != 0 || admission.expires_ms != 0) {
     Extras& extras = connection.make_extras();
     extras.subject = admission.subject;
     extras.user_data = admission.user_data;
+    extras.expires_ms = admission.expires_ms;
   }
   begin_subscriptions(connection, plan);
   make_id(connection);
@@ -161,7 +162,7 @@ void Shard::begin_stream(Connection& connection, const SubscribeRequest& request
   set_bounds(connection, request, plan, admission);
   add_slots(connection);
   make_ready(connection);
-  tell_subscribed(connection, plan.start_position);
+  tell_subscribed(connection, std::min(plan.start_position, published_));
   if (!io_->watch(connection.socket, connection.token())) {
     close(connection, io::CloseMode::reset, CloseReason::failed);
     return;
@@ -183,7 +184,9 @@ void Shard::set_bounds(Connection& connection, const SubscribeRequest& request, 
     const std::uint32_t end = wheel_.now() + ticks_of_ms(admission.age_max_ms);
     connection.end_tick = connection.end_tick == 0 ? end : std::min(connection.end_tick, end);
   }
-  wheel_.set(connection, 1 + static_cast<std::uint32_t>((connection.index * 0x9e3779b1U) % stream_timer_ticks(connection)));
+  std::uint32_t first_ticks = 1 + static_cast<std::uint32_t>((connection.index * 0x9e3779b1U) % stream_timer_ticks(connection));
+  if (admission.expires_ms != 0) first_ticks = std::min(first_ticks, ticks_to_expiry(connection));
+  wheel_.set(connection, first_ticks);
   double rate = plan.rate;
   for (const double other : {request.rate, admission.rate_max}) {
     if (other > 0 && (rate == 0 || other < rate)) rate = other;
@@ -241,8 +244,10 @@ void Shard::append_own(Connection& connection, std::string_view bytes) {
 // The position up to which the connection has been sent everything, once the frame under way is complete.
 Position Shard::sent_position(Connection& connection) {
   Position sent = published_;
+  Position passed{UINT64_MAX};  // In every topic. Of a newcomer that is newer than this turn.
   for (std::uint32_t i = 0; i < connection.subscription_count; ++i) {
     Subscription& subscription = connection.subscriptions()[i];
+    passed = std::min(passed, subscription.passed);
     ensure_current(*subscription.view);
     if (subscription.has_ended) {
       // What comes behind the end is for the next stream.
@@ -256,7 +261,7 @@ Position Shard::sent_position(Connection& connection) {
     const bool is_inside = connection.partial_bytes > 0 && connection.torn == nullptr && connection.partial_subscription == i;
     sent = std::min(sent, is_inside ? *next : next->before());
   }
-  return sent;
+  return std::max(sent, passed);
 }
 
 SendOutcome Shard::send_to(const std::array<std::uint64_t, 2>& id, std::string_view event_body) {
@@ -310,15 +315,36 @@ std::uint32_t Shard::stream_timer_ticks(const Connection& connection) {
 void Shard::set_stream_timer(Connection& connection) {
   std::uint32_t ticks = stream_timer_ticks(connection);
   if (connection.end_tick > wheel_.now()) ticks = std::min(ticks, connection.end_tick - wheel_.now());
+  if (connection.extras != nullptr && connection.extras->expires_ms != 0) ticks = std::min(ticks, ticks_to_expiry(connection));
   wheel_.set(connection, ticks);
 }
 
+// While it is blocked: to when it counts as stalled.
+void Shard::set_stall_timer(Connection& connection, std::uint32_t stalled_ticks) {
+  const std::uint32_t stall_ticks_max = ticks_of_ms(config_->stall_timeout_ms);
+  std::uint32_t ticks = stalled_ticks < stall_ticks_max ? stall_ticks_max - stalled_ticks : 1;
+  if (connection.extras != nullptr && connection.extras->expires_ms != 0) ticks = std::min(ticks, ticks_to_expiry(connection));
+  wheel_.set(connection, ticks);
+}
+
+// To its end, or to when it is told of that.
+std::uint32_t Shard::ticks_to_expiry(const Connection& connection) const {
+  const Extras& extras = *connection.extras;
+  const std::uint64_t notice_ms = extras.is_told_of_expiry ? 0 : config_->expiry_notice_ms;
+  const std::uint64_t at_ms = extras.expires_ms - std::min(extras.expires_ms, notice_ms);
+  const std::uint64_t now_ms = clock_.wall_ms();
+  constexpr std::uint64_t kTicksMax = 36'000;  // An hour: the clock may be set meanwhile.
+  const std::uint64_t ticks = at_ms <= now_ms ? 1 : (at_ms - now_ms) / static_cast<std::uint64_t>(kTick / kMillisecond) + 1;
+  return static_cast<std::uint32_t>(std::min(ticks, kTicksMax));
+}
+
 void Shard::on_stream_timer(Connection& connection) {
+  if (!check_expiry(connection)) return;
   if (connection.is_blocked) {
     const std::uint32_t stall_ticks_max = ticks_of_ms(config_->stall_timeout_ms);
     const std::uint32_t stalled_ticks = wheel_.now() - connection.blocked_tick;
     if (stalled_ticks >= stall_ticks_max) return close(connection, io::CloseMode::reset, CloseReason::stalled);
-    wheel_.set(connection, stall_ticks_max - stalled_ticks);
+    set_stall_timer(connection, stalled_ticks);
     return;
   }
   set_stream_timer(connection);

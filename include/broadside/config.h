@@ -88,8 +88,9 @@ struct Config {
   std::uint64_t backlog_bytes = 64 << 20;  // Hard bound of one topic's log, also when a sweep has not passed yet.
   std::uint64_t ended_age_ms = 3'600'000;  // How long an ended topic answers 204.
 
-  std::uint32_t stream_age_max_ms = 0;  // Streams are closed after this time less up to a fifth of it; 0 = never.
-  std::uint32_t retry_ms = 3'000;       // `retry:` of broadside.open, jittered by a third.
+  std::uint32_t expiry_notice_ms = 60'000;  // How long before its right ends a stream is told (Admission::expires_ms).
+  std::uint32_t stream_age_max_ms = 0;      // Streams are closed after this time less up to a fifth of it; 0 = never.
+  std::uint32_t retry_ms = 3'000;           // `retry:` of broadside.open, jittered by a third.
   std::uint32_t stall_timeout_ms =
       30'000;  // A subscriber that takes no byte for so long is closed; TCP_USER_TIMEOUT is this + 5 s.
   std::uint32_t send_bytes_max = 128 << 10;  // One visit's send, 16 KiB to 1 MiB, so that nobody starves.

@@ -65,6 +65,15 @@ enum class SendOutcome : std::uint8_t {
 // Called once, like the sinks of listings, but perhaps before the call returns.
 using SendSink = std::function<void(SendOutcome)>;
 
+// What became of a renewal.
+enum class RenewOutcome : std::uint8_t {
+  renewed,
+  unknown,  // There is no such connection.
+  refused,  // It is somebody else's.
+};
+// As SendSink.
+using RenewSink = std::function<void(RenewOutcome)>;
+
 // How a connection is taken over.
 struct AdoptOptions {
   Admission admission;
@@ -168,6 +177,8 @@ class BROADSIDE_API Engine {
   // Sends one event to one connection alone; it is neither kept nor resumed. `event` must not have an id. Error::invalid_argument
   // or too_large: `done` is not called.
   Result<Done> start_send_to(std::string_view connection, const Event& event, SendSink done);
+  // Lets a stream go on until `expires_ms` (milliseconds since 1970; 0 = without end), if it is `subject`'s.
+  void start_renew(std::string_view connection, std::string_view subject, std::uint64_t expires_ms, RenewSink done);
   // Answers a deferred request. From any thread.
   void respond(ResponseToken token, Response response);
 

@@ -78,6 +78,9 @@ struct Admission {
   std::uint64_t user_data = 0;   // The host's own, told to the hooks; never looked at.
   double rate_max = 0;           // Visits a second at most, 0.01 to 100, whatever was asked for; 0 = no such bound.
   std::uint32_t age_max_ms = 0;  // It is closed after that time at the latest, with `retry:`; 0 = Config::stream_age_max_ms.
+  // When its right ends, in milliseconds since 1970; 0 = never. It is told Config::expiry_notice_ms before, by
+  // `broadside.auth-expiring`, and closed then, unless Engine::start_renew() has come.
+  std::uint64_t expires_ms = 0;
 };
 
 // What authorise decides.
@@ -95,7 +98,7 @@ struct SubscriberView {
   std::span<const std::string_view> topics;
   std::string_view subject;  // As in its Admission.
   std::uint64_t user_data = 0;
-  Position sent;  // It has been sent everything up to here: what it would resume from.
+  Position sent;  // It has been sent everything up to here, perhaps more: a resume from here loses nothing.
 };
 
 // Why on_lag is called.

@@ -46,9 +46,10 @@ enum class CloseReason : std::uint8_t {
   drained,   // By the drain.
   aged,      // stream_age_max.
   stopped,   // Open when the engine was stopped.
+  expired,   // Its right to be there ended (Admission::expires_ms).
 };
-constexpr std::array<std::string_view, 9> kCloseReasonNames = {"peer", "failed",  "stalled", "lagging", "finished",
-                                                               "idle", "drained", "aged",    "stopped"};
+constexpr std::array<std::string_view, 10> kCloseReasonNames = {"peer", "failed",  "stalled", "lagging", "finished",
+                                                                "idle", "drained", "aged",    "stopped", "expired"};
 
 // Why a connection, a stream or a request was refused.
 enum class RefusalReason : std::uint8_t {

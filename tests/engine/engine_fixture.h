@@ -98,6 +98,7 @@ class Subscriber {
   std::string open_id;
   std::vector<std::string> data;  // Of published events.
   std::vector<std::string> gaps;  // Data of broadside.gap.
+  std::string notice;             // Data of broadside.auth-expiring.
   std::string last_event_id;
   bool is_closed = false;
   bool was_reset = false;
@@ -111,6 +112,8 @@ class Subscriber {
         open_id = event.last_event_id;
       } else if (event.type == "broadside.gap") {
         gaps.emplace_back(event.data);
+      } else if (event.type == "broadside.auth-expiring") {
+        notice = event.data;
       } else if (event.type != "broadside.end") {
         data.emplace_back(event.data);
       }

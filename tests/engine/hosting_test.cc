@@ -418,6 +418,49 @@ TEST_P(HostingTest, a_topic_handle_publishes_and_keeps_its_topic) {
   EXPECT_TRUE(engine_->topic_info("t", info)) << "its newest frame is kept";
 }
 
+TEST_P(HostingTest, a_stream_ends_with_its_right_and_goes_on_when_that_is_renewed) {
+  config_.expiry_notice_ms = 1000;
+  START_OR_SKIP(&host_);
+  const auto wall_ms = [] {
+    return static_cast<std::uint64_t>(
+        std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count());
+  };
+  const auto adopt = [&](int fd, const std::string& subject, std::uint64_t expires_ms) {
+    AdoptOptions options{.admission = {.subject = subject, .expires_ms = expires_ms}};
+    ASSERT_TRUE(engine_->adopt(fd, {.topics = {"t"}}, options));
+  };
+  const Pair ending;
+  const Pair renewed;
+  const std::uint64_t begin = wall_ms();
+  adopt(ending.server, "ann", begin + 1500);
+  adopt(renewed.server, "bob", begin + 1500);
+  Subscriber other(renewed.client);
+  // The notice names the connection, for the renewal.
+  const test::Deadline deadline = test::soon();
+  while (other.notice.empty() && other.read_some(deadline)) {
+  }
+  EXPECT_EQ(test::json_int(other.notice, "/expires").value_or(0), static_cast<std::int64_t>(begin + 1500)) << other.notice;
+  const std::string connection = test::json_string(other.notice, "/connection");
+  std::atomic<int> outcome{-1};
+  const auto renew = [&](const std::string& subject) {
+    outcome = -1;
+    engine_->start_renew(connection, subject, begin + 3'600'000, [&](RenewOutcome said) { outcome = static_cast<int>(said); });
+    while (outcome < 0 && !deadline.has_passed()) std::this_thread::yield();
+    return outcome.load();
+  };
+  EXPECT_EQ(renew("ann"), static_cast<int>(RenewOutcome::refused));
+  EXPECT_EQ(renew("bob"), static_cast<int>(RenewOutcome::renewed));
+  const std::string text = read_all(ending.client);
+  EXPECT_GE(wall_ms(), begin + 1500);
+  EXPECT_NE(text.find("event: broadside.auth-expiring\n"), std::string::npos) << text;
+  publish("t", "still there");
+  ASSERT_TRUE(other.wait_data(1));
+  EXPECT_EQ(
+      engine_->stats().shards[0].closes_for(CloseReason::expired) + engine_->stats().shards[1].closes_for(CloseReason::expired),
+      1U);
+  ::close(ending.client);
+}
+
 TEST_P(HostingTest, two_engines_in_one_process_do_not_know_each_other) {
   START_OR_SKIP();
   Result<Engine> made = Engine::create(config_);

@@ -48,7 +48,7 @@ void SubscriberOracle::on_event(const DecodedEvent& event, Nanos sent_at) {
   if (event.type == "broadside.open") return on_open(event);
   if (!is_open_) return fail("an event before broadside.open");
   if (event.type == "broadside.gap") return on_gap(event);
-  if (event.type == "note") {  // To this subscriber alone.
+  if (event.type == "note" || event.type == "broadside.auth-expiring") {  // To this subscriber alone.
     const std::optional<Position> position = parse_position(event.last_event_id);
     return position ? check_claim(*position) : fail("a note's id is no position");
   }

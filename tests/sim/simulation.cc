@@ -39,6 +39,7 @@ std::string describe_rules(const std::string& topic, const TopicRules& rules) {
 Simulation::Simulation(std::uint64_t seed)
     : world_(seed),
       store_(world_.plan.config, world_.plan.shards_count, world_.plan.history_memory, *this, world_.clock),
+      host_(world_),
       publisher_(world_, store_) {
   running = this;
   set_assert_handler(report_assertion);
@@ -50,6 +51,7 @@ Simulation::Simulation(std::uint64_t seed)
   shared_.sealed_listeners = plan.is_sealed ? UINT64_MAX : 0;
   shared_.clock = &world_.clock;
   shared_.store = &store_;
+  shared_.handler = &host_;
   shared_.shard_count = plan.shards_count;
   shared_.subscribers_max = plan.subscribers_max;
   shared_.connections_max = plan.subscribers_max + plan.clients_count;
@@ -121,6 +123,7 @@ std::string Simulation::run() {
 }
 
 void Simulation::step() {
+  host_.act(shards_);
   const std::uint64_t dice = world_.dice.below(100);
   const SimPlan& plan = world_.plan;
   if (dice < plan.publishes_percent) return publisher_.act();
@@ -182,6 +185,7 @@ void Simulation::check() {
 
 void Simulation::heal() {
   world_.is_healed = true;
+  host_.act(shards_);
   world_.faults = Faults{};
   // The kernel gives up on peers that do not acknowledge.
   for (const std::shared_ptr<SimSocket>& socket : world_.mute) socket->leave();
@@ -300,6 +304,7 @@ void Simulation::stop() {
     if (world_.ios[shard]->sockets_count() > 0) world_.fail("a stopped shard leaves sockets open");
   }
   check();
+  if (host_.streams_count() != 0) world_.fail("the host is not told that streams have ended");
   if (shared_.connections.load() != 0) world_.fail("connections are counted that are closed");
   if (shared_.subscribers.load() != 0) world_.fail("subscribers are counted that are gone");
 }

@@ -12,6 +12,7 @@
 #include "engine/shard.h"
 #include "engine/topic_store.h"
 #include "tests/sim/sim_client.h"
+#include "tests/sim/sim_host.h"
 #include "tests/sim/sim_publisher.h"
 #include "tests/sim/sim_totals.h"
 #include "tests/sim/sim_world.h"
@@ -59,6 +60,7 @@ class Simulation final : private ShardWaker, private Bystander {
   SimWorld world_;
   test::ToyTransportFactory transports_;
   TopicStore store_;
+  SimHost host_;
   ShardShared shared_;
   std::vector<std::unique_ptr<Shard>> shards_;
   SimPublisher publisher_;
