@@ -12,6 +12,9 @@ namespace {
 // once must not stop deliveries for longer than a batch of sends does.
 constexpr Nanos kHandshakeTimeMax = kMillisecond;
 
+// What kernels can seal is TLS, whose last word is this alert: a warning, close_notify.
+constexpr std::string_view kCloseNotify{"\1\0", 2};
+
 }  // namespace
 
 bool Shard::open_transport(Connection& connection) {
@@ -106,17 +109,22 @@ void Shard::begin_sealed_stream(Connection& connection, std::unique_ptr<StreamSe
 // Tells the peer that nothing comes any more, as far as the kernel takes it at once: else a close looks like a cut.
 void Shard::send_end(Connection& connection) {
   std::string end;
-  if (connection.state == ConnectionState::http) {
+  bool is_tls_alert = false;
+  if (connection.exchange != nullptr) {
     const Exchange& exchange = *connection.exchange;
     const bool may_end = exchange.transport != nullptr && exchange.transport->is_established() && exchange.unsent() == 0;
     if (may_end) exchange.transport->seal_end(end);
-  } else if (connection.state == ConnectionState::streaming && connection.is_framed) {
+  } else if (connection.is_kernel_sealed) {
+    end = kCloseNotify;
+    is_tls_alert = true;
+  } else if (connection.is_framed) {
     const Extras& extras = *connection.extras;
     if (extras.sealer != nullptr && extras.rest == nullptr) extras.sealer->seal_end(end);
   }
   if (end.empty()) return;
   const iovec range{.iov_base = end.data(), .iov_len = end.size()};
-  io::SendRequest request{.socket = connection.socket, .ranges = &range, .range_count = 1, .bytes = range.iov_len};
+  io::SendRequest request{
+      .socket = connection.socket, .ranges = &range, .range_count = 1, .bytes = range.iov_len, .is_tls_alert = is_tls_alert};
   io_->send({&request, 1});
 }
 

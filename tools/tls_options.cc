@@ -31,6 +31,7 @@ void add_tls_options(OptionTable& table, ServeOptions& options) {
   table.choice<hub::ClientCertificates>(
       "tls_client_cert", options.tls.client_certificates, "With --tls-client-ca: what becomes of clients that show none",
       {{"required", hub::ClientCertificates::required}, {"optional", hub::ClientCertificates::optional}});
+  table.flag("tls_user_space", options.tls.is_in_user_space, "Seal streams in this process also where the kernel could (kTLS)");
   table
       .duration("tls_hsts", options.hsts_ms,
                 "For so long browsers that were here by https use nothing else for this host (Strict-Transport-Security)",

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <linux/tls.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -296,6 +297,28 @@ std::string peer_address(int fd) {
   address.length = sizeof address.storage;
   if (::getpeername(fd, generic(address.storage), &address.length) != 0) return "";
   return address.text();
+}
+
+bool start_kernel_tls(int fd, std::span<const char> keys) {
+  static constexpr char kName[] = "tls";
+  if (::setsockopt(fd, IPPROTO_TCP, TCP_ULP, kName, sizeof kName) != 0) return false;
+  // Without keys the protocol that is now there passes everything on as it is.
+  return ::setsockopt(fd, SOL_TLS, TLS_TX, keys.data(), static_cast<socklen_t>(keys.size())) == 0;
+}
+
+std::span<char> tls_alert_control() {
+  struct Control {
+    Control() {
+      auto& header = *reinterpret_cast<cmsghdr*>(bytes);
+      header.cmsg_level = SOL_TLS;
+      header.cmsg_type = TLS_SET_RECORD_TYPE;
+      header.cmsg_len = CMSG_LEN(1);
+      *CMSG_DATA(&header) = 21;
+    }
+    alignas(cmsghdr) char bytes[CMSG_SPACE(1)] = {};
+  };
+  static Control control;
+  return control.bytes;
 }
 
 void set_reset_on_close(int fd) {

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -66,6 +67,12 @@ Result<ListenAddress> bound_address(int fd);
 [[nodiscard]] std::string format_url(const ListenAddress& address);
 // "127.0.0.1:50000", "[::1]:50000", "unix:", or "" when it cannot be told. Requires: plain descriptor.
 [[nodiscard]] std::string peer_address(int fd);
+
+// Lets the kernel's TLS seal what is written to a plain TCP descriptor from here on; `keys` is the tls12_crypto_info_... of its
+// cipher. False if it does not; then nothing has changed.
+[[nodiscard]] bool start_kernel_tls(int fd, std::span<const char> keys);
+// The ancillary data of a send that makes what is sent an alert (SendRequest::is_tls_alert). Lives for ever.
+[[nodiscard]] std::span<char> tls_alert_control();
 
 // Close will send RST and free the kernel's buffers at once.
 void set_reset_on_close(int fd);

@@ -88,6 +88,7 @@ Result<TlsContext::ContextPointer> TlsContext::make(const TlsOptions& options, s
 
 Result<std::shared_ptr<const TlsContext>> TlsContext::load(const TlsOptions& options) {
   const auto loaded = std::make_shared<TlsContext>();
+  loaded->may_use_kernel_ = !options.is_in_user_space;
   for (std::size_t i = 0; i < options.certificates.size(); ++i) {
     Result<ContextPointer> made = make(options, i);
     if (!made) return made.error();

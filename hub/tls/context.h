@@ -20,6 +20,7 @@ struct TlsOptions {
   std::vector<std::string> keys;          // PEM files, as many, in the same order.
   std::string client_ca;                  // PEM file of those who may vouch for clients; empty: clients are not asked.
   ClientCertificates client_certificates = ClientCertificates::required;
+  bool is_in_user_space = false;  // Streams are never sealed by the kernel.
 };
 
 struct SslDeleter {
@@ -35,12 +36,14 @@ class TlsContext {
 
   // A server's side of a connection; null if there is no memory. The context outlives it.
   [[nodiscard]] SslPointer make_ssl() const;
+  [[nodiscard]] bool may_use_kernel() const { return may_use_kernel_; }
 
  private:
   using ContextPointer = std::unique_ptr<SSL_CTX, SslDeleter>;
   static Result<ContextPointer> make(const TlsOptions& options, std::size_t index);
   static int choose_certificate(SSL* ssl, int* alert, void* self);
 
+  bool may_use_kernel_ = true;
   std::vector<ContextPointer> contexts_;  // One a certificate; the first is for whoever names none that we have.
 };
 

@@ -1,13 +1,16 @@
 // See record_sealer.h.
 #include "hub/tls/record_sealer.h"
 
+#include <linux/tls.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 
-#include <algorithm>
+#include <atomic>
+#include <cerrno>
 #include <cstring>
 
 #include "base/assert.h"
+#include "engine/io/socket.h"
 
 namespace broadside::hub {
 namespace {
@@ -72,9 +75,35 @@ EVP_CIPHER_CTX* context_of(AeadCipher cipher) {
   return context;
 }
 
+// `Info` is the kernel's structure for the cipher (linux/tls.h).
+template <typename Info>
+bool start_with(int fd, const WriteKeys& keys, std::uint16_t cipher) {
+  Info info{};
+  info.info.version = keys.version == TlsVersion::tls13 ? TLS_1_3_VERSION : TLS_1_2_VERSION;
+  info.info.cipher_type = cipher;
+  std::memcpy(info.key, keys.key.data(), sizeof info.key);
+  put_big_endian(info.rec_seq, keys.sequence, sizeof info.rec_seq);
+  if constexpr (sizeof info.iv == kNonceBytes) {
+    std::memcpy(info.iv, keys.iv.data(), sizeof info.iv);
+  } else {
+    std::memcpy(info.salt, keys.iv.data(), sizeof info.salt);
+    if (has_explicit_nonce(keys)) {
+      put_big_endian(info.iv, keys.sequence, sizeof info.iv);  // What seal_as() would go on with.
+    } else {
+      std::memcpy(info.iv, keys.iv.data() + sizeof info.salt, sizeof info.iv);
+    }
+  }
+  const bool is_started = io::start_kernel_tls(fd, {reinterpret_cast<const char*>(&info), sizeof info});
+  const int error = errno;
+  OPENSSL_cleanse(&info, sizeof info);
+  errno = error;
+  return is_started;
+}
+
 }  // namespace
 
-RecordSealer::RecordSealer(const WriteKeys& keys) : StreamSealer(header_bytes_of(keys), trailer_bytes_of(keys), keys.content_bytes_max), keys_(keys) {}
+RecordSealer::RecordSealer(const WriteKeys& keys)
+    : StreamSealer(header_bytes_of(keys), trailer_bytes_of(keys), keys.content_bytes_max), keys_(keys) {}
 
 RecordSealer::~RecordSealer() { OPENSSL_cleanse(&keys_, sizeof keys_); }
 
@@ -96,7 +125,26 @@ void RecordSealer::seal_end(std::string& out) noexcept {
 
 bool RecordSealer::is_worn() const noexcept { return keys_.sequence >= kWornRecords; }
 
-bool RecordSealer::start_in_kernel(int /*fd*/) noexcept { return false; }
+// Once the kernel has said that it has no TLS, no further stream asks it.
+bool RecordSealer::start_in_kernel(int fd) noexcept {
+  static std::atomic<bool> is_missing{false};
+  // It makes records of up to 16 KiB.
+  if (!keys_.may_use_kernel || keys_.content_bytes_max < kContentBytesMax || is_missing.load(std::memory_order_relaxed))
+    return false;
+  const bool is_started = [&] {
+    switch (keys_.cipher) {
+      case AeadCipher::aes128_gcm:
+        return start_with<tls12_crypto_info_aes_gcm_128>(fd, keys_, TLS_CIPHER_AES_GCM_128);
+      case AeadCipher::aes256_gcm:
+        return start_with<tls12_crypto_info_aes_gcm_256>(fd, keys_, TLS_CIPHER_AES_GCM_256);
+      case AeadCipher::chacha20_poly1305:
+        return start_with<tls12_crypto_info_chacha20_poly1305>(fd, keys_, TLS_CIPHER_CHACHA20_POLY1305);
+    }
+    return false;
+  }();
+  if (!is_started && errno == ENOENT) is_missing.store(true, std::memory_order_relaxed);
+  return is_started;
+}
 
 void RecordSealer::seal_as(ContentType type, unsigned char* record, std::size_t bytes) noexcept {
   const bool is_tls13 = keys_.version == TlsVersion::tls13;

@@ -17,6 +17,9 @@ enum class AeadCipher : std::uint8_t { aes128_gcm, aes256_gcm, chacha20_poly1305
 
 [[nodiscard]] constexpr std::size_t key_bytes_of(AeadCipher cipher) { return cipher == AeadCipher::aes128_gcm ? 16 : 32; }
 
+// The largest content of a record, unless the peer takes less.
+constexpr std::uint16_t kContentBytesMax = 16 << 10;
+
 // What seals the records of one direction.
 struct WriteKeys {
   TlsVersion version = TlsVersion::tls13;
@@ -24,7 +27,8 @@ struct WriteKeys {
   std::array<unsigned char, 32> key{};
   std::array<unsigned char, 12> iv{};  // Of AES-GCM in TLS 1.2 the first 4 bytes alone; the rest stands in each record.
   std::uint64_t sequence = 0;          // Of the next record.
-  std::uint16_t content_bytes_max = 16 << 10;
+  std::uint16_t content_bytes_max = kContentBytesMax;
+  bool may_use_kernel = true;
 };
 
 class RecordSealer final : public StreamSealer {

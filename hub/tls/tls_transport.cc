@@ -184,6 +184,7 @@ std::unique_ptr<StreamSealer> TlsTransport::begin_stream() noexcept {
                                       : tls12_keys_of(ssl_.get(), *aead, digest);
   if (!keys) return nullptr;
   keys->sequence = records_written_;
+  keys->may_use_kernel = context_->may_use_kernel();
   // RFC 6066, section 4: 1 stands for 512 bytes, each further one for twice as many.
   const std::uint8_t fragment = SSL_SESSION_get_max_fragment_length(SSL_get_session(ssl_.get()));
   if (fragment != TLSEXT_max_fragment_length_DISABLED) keys->content_bytes_max = static_cast<std::uint16_t>(256U << fragment);

@@ -33,8 +33,8 @@ class StreamSealer {
   virtual void seal_end(std::string& out) noexcept = 0;
   // Whether the keys have sealed so much that the stream should end soon, and the subscriber come back.
   [[nodiscard]] virtual bool is_worn() const noexcept = 0;
-  // Gives the keys to the kernel: from here on it seals itself what is written to the plain descriptor `fd`, and this sealer is
-  // done with. False if it does not; then all is as before.
+  // Gives the keys to the kernel's TLS: from here on it seals itself what is written to the plain descriptor `fd`, and this
+  // sealer is done with. False if it does not; then all is as before.
   [[nodiscard]] virtual bool start_in_kernel(int fd) noexcept = 0;
 
  protected:
