@@ -116,9 +116,9 @@ function(broadside_add_public_library target type)
   endif()
 endfunction()
 
-# broadside_embed(target glob...): the files' bytes as constants of namespace broadside::hub, `page.html` as kPageHtml and
-# kPageHtmlBytes. hub/page.h declares them.
-function(broadside_embed target)
+# broadside_embed(target namespace glob...): the files' bytes as constants of that namespace, `page.html` as kPageHtml and
+# kPageHtmlBytes. hub/page.h and examples/support/program.h declare them.
+function(broadside_embed target namespace)
   set(inputs "")
   foreach(pattern IN LISTS ARGN)
     file(GLOB found CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/${pattern}")
@@ -128,13 +128,13 @@ function(broadside_embed target)
   set(script "${PROJECT_SOURCE_DIR}/cmake/embed.cmake")
   string(REPLACE ";" "|" joined "${inputs}")
   add_custom_command(OUTPUT "${output}"
-    COMMAND "${CMAKE_COMMAND}" "-DINPUTS=${joined}" "-DOUTPUT=${output}" -P "${script}"
+    COMMAND "${CMAKE_COMMAND}" "-DINPUTS=${joined}" "-DOUTPUT=${output}" "-DNAMESPACE=${namespace}" -P "${script}"
     DEPENDS ${inputs} "${script}" COMMENT "Embedding the page" VERBATIM)
   target_sources(${target} PRIVATE "${output}")
 endfunction()
 
 # broadside_add_programs(prefix FOLDER f [EXCLUDE f...] LIBRARIES l...): every *.cc of the folder is a program of its own,
-# `<prefix>_<file name>`.
+# `<prefix>_<file name>`, and has the page.html of its own folder in it, if there is one.
 function(broadside_add_programs prefix)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "FOLDER" "EXCLUDE;LIBRARIES")
   broadside_find(sources FOLDER ${arg_FOLDER} PATTERN "*.cc" EXCLUDE ${arg_EXCLUDE})
@@ -145,8 +145,11 @@ function(broadside_add_programs prefix)
     broadside_compile_options(${target})
     set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/${prefix}")
     target_link_libraries(${target} PRIVATE ${arg_LIBRARIES})
-    if(NOT prefix STREQUAL examples)
-      target_include_directories(${target} PRIVATE "${PROJECT_SOURCE_DIR}")
+    target_include_directories(${target} PRIVATE "${PROJECT_SOURCE_DIR}")
+    cmake_path(GET source PARENT_PATH folder)
+    if(EXISTS "${folder}/page.html")
+      file(RELATIVE_PATH page "${PROJECT_SOURCE_DIR}" "${folder}/page.html")
+      broadside_embed(${target} ${prefix} "${page}")
     endif()
   endforeach()
 endfunction()

@@ -1,4 +1,4 @@
-# Writes files into one C++ source as constants: cmake -DINPUTS=a.html|b.svg -DOUTPUT=x.cc -P embed.cmake
+# Writes files into one C++ source as constants: cmake -DINPUTS=a.html|b.svg -DOUTPUT=x.cc -DNAMESPACE=a::b -P embed.cmake
 # `page.html` becomes kPageHtml and kPageHtmlBytes (without the closing zero). Runs at build time, when an input has changed.
 string(REPLACE "|" ";" INPUTS "${INPUTS}")
 
@@ -15,7 +15,7 @@ function(pascal_case out name)
   set(${out} "${joined}" PARENT_SCOPE)
 endfunction()
 
-set(body "// Made by cmake/embed.cmake: do not edit.\n#include <cstddef>\n\nnamespace broadside::hub {\n")
+set(body "// Made by cmake/embed.cmake: do not edit.\n#include <cstddef>\n\nnamespace ${NAMESPACE} {\n")
 set(has_page FALSE)
 foreach(input IN LISTS INPUTS)
   get_filename_component(name "${input}" NAME)
@@ -41,5 +41,5 @@ if(NOT has_page)
   string(APPEND body "\nextern const char kPageHtml[];\nextern const std::size_t kPageHtmlBytes;\n"
     "const char kPageHtml[] = \"\";\nconst std::size_t kPageHtmlBytes = 0;\n")
 endif()
-string(APPEND body "\n}  // namespace broadside::hub\n")
+string(APPEND body "\n}  // namespace ${NAMESPACE}\n")
 file(WRITE "${OUTPUT}" "${body}")

@@ -104,12 +104,12 @@ Result<Done> Engine::start_send_to(std::string_view connection, const Event& eve
   return Done{};
 }
 
-void Engine::start_renew(std::string_view connection, std::string_view subject, std::uint64_t expires_ms, RenewSink done) {
+void Engine::start_renew(std::string_view connection, std::uint64_t expires_ms, RenewCheck allows, RenewSink done) {
   Message message;
   message.kind = Message::Kind::renew;
   if (!parse_id(connection, message.id)) return done(RenewOutcome::unknown);
   message.renewal =
-      std::make_unique<Renewal>(Renewal{.subject = std::string(subject), .expires_ms = expires_ms, .done = std::move(done)});
+      std::make_unique<Renewal>(Renewal{.expires_ms = expires_ms, .allows = std::move(allows), .done = std::move(done)});
   core_->shards()[shard_of_id(message.id, core_->shared().shard_count)]->post(std::move(message));
 }
 

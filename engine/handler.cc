@@ -1,3 +1,4 @@
+// Implements what of broadside/handler.h is not defined there.
 #include "broadside/handler.h"
 
 #include "proto/http_request.h"

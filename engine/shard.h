@@ -65,8 +65,8 @@ struct Adoption {
 
 // A stream's right to go on.
 struct Renewal {
-  std::string subject;
   std::uint64_t expires_ms = 0;
+  RenewCheck allows;
   RenewSink done;
 };
 

@@ -54,10 +54,30 @@ void Shard::on_adopted(Adoption& adoption) {
   queue_output(*connection);
 }
 
+// Calls `hook` with what the host may know of the stream.
+template <typename Hook>
+void Shard::tell_host(Connection& connection, Position sent, Hook&& hook) {
+  hook_topics_.clear();
+  for (std::uint32_t i = 0; i < connection.subscription_count; ++i) {
+    hook_topics_.emplace_back(connection.subscriptions()[i].view->topic->name);
+  }
+  const std::string id = id_text(connection.id);
+  SubscriberView subscriber{.connection = id, .topics = hook_topics_, .sent = sent};
+  if (connection.extras != nullptr) {
+    subscriber.subject = connection.extras->subject;
+    subscriber.user_data = connection.extras->user_data;
+  }
+  hook(subscriber);
+}
+
 void Shard::on_renewal(const std::array<std::uint64_t, 2>& id, const Renewal& renewal) {
   Connection* connection = by_id_.find(id);
   if (connection == nullptr || connection->is_finishing) return renewal.done(RenewOutcome::unknown);
-  if (connection->extras == nullptr || connection->extras->subject != renewal.subject) return renewal.done(RenewOutcome::refused);
+  bool is_allowed = false;
+  tell_host(*connection, sent_position(*connection),
+            [&](const SubscriberView& subscriber) { is_allowed = renewal.allows(subscriber); });
+  if (!is_allowed) return renewal.done(RenewOutcome::refused);
+  if (connection->extras == nullptr) connection->extras = std::make_unique<Extras>();
   connection->extras->expires_ms = renewal.expires_ms;
   connection->extras->is_told_of_expiry = false;
   if (check_expiry(*connection) && !connection->is_blocked) set_stream_timer(*connection);
@@ -83,22 +103,6 @@ bool Shard::check_expiry(Connection& connection) {
   append_own(connection, event);
   if (!connection.is_blocked) make_ready(connection);
   return true;
-}
-
-// Calls `hook` with what the host may know of the stream.
-template <typename Hook>
-void Shard::tell_host(Connection& connection, Position sent, Hook&& hook) {
-  hook_topics_.clear();
-  for (std::uint32_t i = 0; i < connection.subscription_count; ++i) {
-    hook_topics_.emplace_back(connection.subscriptions()[i].view->topic->name);
-  }
-  const std::string id = id_text(connection.id);
-  SubscriberView subscriber{.connection = id, .topics = hook_topics_, .sent = sent};
-  if (connection.extras != nullptr) {
-    subscriber.subject = connection.extras->subject;
-    subscriber.user_data = connection.extras->user_data;
-  }
-  hook(subscriber);
 }
 
 void Shard::tell_subscribed(Connection& connection, Position start) {

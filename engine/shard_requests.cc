@@ -18,6 +18,16 @@ constexpr std::uint64_t kLingerBytesMax = 256 << 10;  // otherwise destroy the a
 
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
+// What `input` has of the body, by the body's framing.
+ChunkedDecoder::Step next_piece(Exchange& exchange, std::string_view input) {
+  if (exchange.head.is_chunked) return exchange.chunked.feed(input);
+  const std::string_view data = input.substr(0, exchange.body_left);
+  exchange.body_left -= data.size();
+  return {.outcome = exchange.body_left == 0 ? ParseOutcome::complete : ParseOutcome::need_more,
+          .consumed = data.size(),
+          .data = data};
+}
+
 }  // namespace
 
 std::string_view Shard::date() {
@@ -134,37 +144,33 @@ bool Shard::on_head(Connection& connection, std::size_t consumed) {
     on_request(connection, {});
     return true;
   }
-  if (head.content_length.value_or(0) > config_->body_bytes_max) {
-    refuse(connection, 413, "the body is larger than --body-bytes");
+  exchange.body_left = head.content_length.value_or(0);
+  exchange.phase = head.is_chunked ? Exchange::Phase::chunked_body : Exchange::Phase::body;
+  exchange.body.clear();
+  exchange.chunked.reset();
+  // The answer to a body that is read as it arrives comes in chunks, which HTTP/1.0 does not know.
+  StreamDecision decision = head.version_minor == 1 ? shared_.handler->on_stream(request_of(connection)) : StreamDecision{};
+  if (decision.refusal) {
+    decision.refusal->close = true;
+    answer(connection, *decision.refusal);
+    exchange.lingers = true;
     return false;
   }
-  exchange.body_left = head.content_length.value_or(0);
-  exchange.phase = Exchange::Phase::body;
-  if (head.is_chunked) {
-    exchange.phase = Exchange::Phase::chunked_body;
-    exchange.body.clear();
-    exchange.chunked.reset();
-    StreamDecision decision = shared_.handler->on_stream(request_of(connection));
-    if (decision.refusal) {
-      decision.refusal->close = true;
-      answer(connection, *decision.refusal);
-      exchange.lingers = true;
-      return false;
-    }
-    if (decision.reader != nullptr) {
-      if (head.expect_continue && exchange.input.size() == consumed) exchange.out.bytes += kContinue;
-      exchange.phase = Exchange::Phase::streamed_body;
-      exchange.reader = std::move(decision.reader);
-      exchange.out.bytes += "HTTP/1.1 200 OK\r\nDate: ";
-      exchange.out.bytes += date();
-      exchange.out.bytes += "\r\nCache-Control: no-store\r\n" + decision.headers;
-      // HTTP/1.0 knows no chunks, but then a chunked request was refused.
-      exchange.out.bytes += "Transfer-Encoding: chunked\r\n\r\n";
-      exchange.input.erase(0, consumed);
-      exchange.head_bytes = 0;
-      wheel_.clear(connection);  // Idle between lines for as long as it likes.
-      return true;
-    }
+  if (decision.reader != nullptr) {
+    if (head.expect_continue && exchange.input.size() == consumed) exchange.out.bytes += kContinue;
+    exchange.phase = Exchange::Phase::streamed_body;
+    exchange.reader = std::move(decision.reader);
+    exchange.out.bytes += "HTTP/1.1 200 OK\r\nDate: ";
+    exchange.out.bytes += date();
+    exchange.out.bytes += "\r\nCache-Control: no-store\r\n" + decision.headers + "Transfer-Encoding: chunked\r\n\r\n";
+    exchange.input.erase(0, consumed);
+    exchange.head_bytes = 0;
+    wheel_.clear(connection);  // Idle between lines for as long as it likes.
+    return true;
+  }
+  if (exchange.body_left > config_->body_bytes_max) {
+    refuse(connection, 413, "the body is larger than --body-bytes");
+    return false;
   }
   wheel_.set(connection, ticks_of_ms(config_->body_timeout_ms));
   if (head.expect_continue && exchange.input.size() == consumed) exchange.out.bytes += kContinue;
@@ -184,7 +190,7 @@ bool Shard::read_body(Connection& connection) {
   bool is_complete = false;
   bool goes_on = true;
   while (goes_on && !is_complete && at < exchange.input.size()) {
-    const ChunkedDecoder::Step step = exchange.chunked.feed(std::string_view(exchange.input).substr(at));
+    const ChunkedDecoder::Step step = next_piece(exchange, std::string_view(exchange.input).substr(at));
     if (step.outcome == ParseOutcome::refused) {
       if (exchange.phase == Exchange::Phase::streamed_body) {
         exchange.reader.reset();
@@ -212,7 +218,7 @@ bool Shard::read_body(Connection& connection) {
     on_request(connection, exchange.body);
     return true;
   }
-  if (is_complete) exchange.reader->on_end(answers);
+  if (is_complete && goes_on) exchange.reader->on_end(answers);
   append_chunk(exchange.out.bytes, answers);
   if (!is_complete && goes_on) return false;
   exchange.out.bytes += kLastChunk;

@@ -48,9 +48,25 @@ Response answer_of(SendOutcome outcome) {
   return problem(404, "there is no such connection");
 }
 
+Response answer_of(RenewOutcome outcome) {
+  switch (outcome) {
+    case RenewOutcome::renewed:
+      return json_answer("{}");
+    case RenewOutcome::unknown:
+      return problem(404, "there is no such connection");
+    case RenewOutcome::refused:
+      return problem(403, "the token is not of the subject, or not for all topics, of this connection");
+  }
+  return problem(404, "there is no such connection");
+}
+
 Response problem_of(const Error& error, std::string_view prefix) {
   const int status = status_of(error.code);
   return problem(status, std::string(prefix) + error.message, status == 503 ? "Retry-After: 1\r\n" : "");
+}
+
+Response refusal_of(const Verdict& verdict, std::string_view prefix) {
+  return problem(verdict.status, std::string(prefix) + verdict.detail, verdict.headers);
 }
 
 Response json_answer(std::string body) { return {.status = 200, .headers = {}, .body = std::move(body)}; }

@@ -7,6 +7,7 @@
 #include "broadside/engine.h"
 #include "broadside/error.h"
 #include "broadside/handler.h"
+#include "hub/auth/verdict.h"
 
 namespace broadside::hub {
 
@@ -16,11 +17,15 @@ namespace broadside::hub {
 [[nodiscard]] Response problem_of(const Error& error, std::string_view prefix = {});
 // What is said of an event for one connection.
 [[nodiscard]] Response answer_of(SendOutcome outcome);
+// And of the renewal of its right.
+[[nodiscard]] Response answer_of(RenewOutcome outcome);
 [[nodiscard]] Response json_answer(std::string body);
 
 // The id that subscribers see: the publisher's own, or the position.
 [[nodiscard]] std::string id_of(const Published& published, std::string_view own_id);
 // {"id","position","subscribers"} and, for one that was there already, "duplicate": true.
 [[nodiscard]] std::string published_json(const Published& published, std::string_view own_id);
+// What is answered instead of what the verdict does not allow; `prefix` stands before its detail.
+[[nodiscard]] Response refusal_of(const Verdict& verdict, std::string_view prefix = {});
 
 }  // namespace broadside::hub

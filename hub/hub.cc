@@ -24,13 +24,6 @@ constexpr const char* kPageHeaders =
     "X-Content-Type-Options: nosniff\r\n"
     "Referrer-Policy: no-referrer\r\n";
 
-std::vector<Listener> listeners_of(const std::vector<std::string>& listen) {
-  std::vector<Listener> listeners;
-  listeners.reserve(listen.size());
-  for (const std::string& address : listen) listeners.push_back(listener_of(address));
-  return listeners;
-}
-
 Response not_found(std::string_view what) { return problem(404, what); }
 
 Response topic_invalid() { return problem(400, "a topic is 1 to 255 bytes of UTF-8 without control characters"); }
@@ -39,12 +32,18 @@ Response topic_invalid() { return problem(400, "a topic is 1 to 255 bytes of UTF
 
 Hub::Hub(const HubOptions& options)
     : cors_(options.cors_origins),
-      guard_(listeners_of(options.listen), options.anonymous_publish, cors_),
+      authority_(options.authority, cors_),
       event_bytes_max_(options.event_bytes_max),
       is_diagnostic_echo_(options.is_diagnostic_echo),
-      access_log_(options.access_log) {
-  for (std::size_t i = 0; i < options.listen.size(); ++i) {
-    if (io::is_sealed_address(options.listen[i])) sealed_listeners_ |= std::uint64_t{1} << i;
+      access_log_(options.access_log),
+      audit_log_(options.audit_log, options.audit_level),
+      clock_(options.clock) {
+  std::uint64_t bit = 1;
+  for (const auto* addresses : {&options.authority.listen, &options.authority.admin_listen}) {
+    for (const std::string& address : *addresses) {
+      if (io::is_sealed_address(address)) sealed_listeners_ |= bit;
+      bit <<= 1;
+    }
   }
   if (options.hsts_s > 0) hsts_ = "Strict-Transport-Security: max-age=" + std::to_string(options.hsts_s) + "\r\n";
 }
@@ -74,15 +73,43 @@ Response Hub::on_request(const Request& request) noexcept {
   }
 }
 
-SubscribeDecision Hub::authorise(const Request& request, const SubscribeRequest&) noexcept {
+SubscribeDecision Hub::authorise(const Request& request, const SubscribeRequest& wanted) noexcept {
   try {
-    if (access_log_ != nullptr) log_access(request, 200);
-    SubscribeDecision decision;
-    decision.admission.headers = common_headers(request);
+    Caller caller = caller_of(request);
+    Verdict verdict = subscribe_verdict(request, wanted.topics, caller);
+    if (access_log_ != nullptr) log_access(request, verdict.status);
+    SubscribeDecision decision{.status = verdict.status, .detail = std::move(verdict.detail)};
+    decision.admission.headers = common_headers(request) + verdict.headers;
+    decision.admission.subject = std::move(caller.subject);
+    if (caller.expires_ms != kNeverMs) decision.admission.expires_ms = static_cast<std::uint64_t>(caller.expires_ms);
     return decision;
   } catch (const std::exception&) {
     return {.status = 503};
   }
+}
+
+Caller Hub::caller_of(const Request& request) const {
+  return authority_.caller_of(request, static_cast<std::int64_t>(clock_->wall_ms()));
+}
+
+void Hub::audit(const Request& request, std::string_view action, std::string_view target, const Caller& caller,
+                const Verdict& verdict) {
+  audit_log_.write({.action = action, .target = target, .peer = request.peer}, caller, verdict,
+                   static_cast<std::int64_t>(clock_->wall_ms()));
+}
+
+Verdict Hub::subscribe_verdict(const Request& request, std::span<const std::string> topics, const Caller& caller) {
+  Verdict verdict = authority_.subscribe(caller, topics);
+  // Streams that are allowed are no news: there is one for each of very many pages.
+  if (!verdict.is_allowed()) audit(request, "subscribe", topics.empty() ? "" : topics.front(), caller, verdict);
+  return verdict;
+}
+
+Verdict Hub::admin_verdict(const Request& request) {
+  const Caller caller = caller_of(request);
+  Verdict verdict = authority_.administer(caller, request);
+  audit(request, "admin", request.path, caller, verdict);
+  return verdict;
 }
 
 std::string Hub::common_headers(const Request& request) noexcept {
@@ -116,6 +143,9 @@ Response Hub::answer(const Request& request) {
 }
 
 Response Hub::answer_get(const Request& request, const Route& route) {
+  if (is_administration(route.resource)) {
+    if (const Verdict verdict = admin_verdict(request); !verdict.is_allowed()) return refusal_of(verdict);
+  }
   switch (route.resource) {
     case Resource::page:
       return {
@@ -143,6 +173,7 @@ Response Hub::answer_get(const Request& request, const Route& route) {
     case Resource::events:
     case Resource::topic_log:
     case Resource::connection:
+    case Resource::connection_token:
     case Resource::server:
     case Resource::unknown:
     case Resource::bad_escape:
@@ -168,6 +199,8 @@ Response Hub::answer_post(const Request& request, const Route& route) {
       return is_body_ndjson(request) ? publish_lines(request, route.name) : publish_raw(request, route.name);
     case Resource::connection:
       return send_to_connection(request, route.name);
+    case Resource::connection_token:
+      return renew_connection(request, route.name);
     case Resource::topics:
     case Resource::connections:
     case Resource::topic:
@@ -199,7 +232,7 @@ void Hub::log_access(const Request& request, int status) const {
   line += request.path;
   if (!request.query.empty()) {
     line += '?';
-    line += request.query;
+    line += without_token(request.query);
   }
   line += ' ' + std::to_string(status);
   access_log_->log(LogLevel::info, line);

@@ -2,6 +2,7 @@
 #include "hub/ndjson_publish.h"
 
 #include <exception>
+#include <utility>
 
 #include "base/assert.h"
 #include "hub/answer.h"
@@ -39,10 +40,13 @@ class BodyLines {
   void add(std::uint64_t number, std::optional<std::string_view> line) {
     if (is_refused_ || (line && is_blank_line(*line))) return;
     std::string reason = line ? "" : too_long(target_.line_bytes_max);
-    if (!line) return refuse(413, number, reason);
+    if (!line) return refuse(problem(413, line_prefix(number) + reason));
     LineEvent event;
-    if (reason = parse_event_line(*line, target_.path_topic, event); !reason.empty()) return refuse(400, number, reason);
-    if (reason = target_.right.refusal(event.topic); !reason.empty()) return refuse(403, number, reason);
+    if (reason = parse_event_line(*line, target_.path_topic, event); !reason.empty()) {
+      return refuse(problem(400, line_prefix(number) + reason));
+    }
+    const Verdict verdict = target_.access.check("publish", event.topic);
+    if (!verdict.is_allowed()) return refuse(refusal_of(verdict, line_prefix(number)));
     events_.push_back(std::move(event));
     numbers_.push_back(number);
   }
@@ -68,9 +72,9 @@ class BodyLines {
   }
 
  private:
-  void refuse(int status, std::uint64_t number, const std::string& reason) {
+  void refuse(Response refusal) {
     is_refused_ = true;
-    refusal_ = problem(status, line_prefix(number) + reason);
+    refusal_ = std::move(refusal);
   }
 
   const NdjsonTarget& target_;
@@ -100,7 +104,10 @@ void NdjsonReader::add(std::uint64_t number, std::optional<std::string_view> lin
     return;
   }
   added.problem = parse_event_line(*line, target_.path_topic, added.event);
-  if (added.problem.empty()) added.problem = target_.right.refusal(added.event.topic);
+  if (!added.problem.empty()) return;
+  if (const Verdict verdict = target_.access.check("publish", added.event.topic); !verdict.is_allowed()) {
+    added.problem = verdict.detail;
+  }
 }
 
 // The engine takes a batch as a whole; when it refuses one, each line is tried by itself, so that the good ones are published.
@@ -150,6 +157,7 @@ void NdjsonReader::publish_lines(std::string& out) {
 bool NdjsonReader::on_body(std::string_view bytes, std::string& out) noexcept {
   // What can be thrown is std::bad_alloc: then the exchange ends, and what had no answer is the publisher's to send again.
   try {
+    if (target_.access.has_expired()) return false;
     cutter_.feed(bytes, [this](std::uint64_t number, std::optional<std::string_view> line) { add(number, line); });
     publish_lines(out);
     return true;
@@ -160,6 +168,7 @@ bool NdjsonReader::on_body(std::string_view bytes, std::string& out) noexcept {
 
 void NdjsonReader::on_end(std::string& out) noexcept {
   try {
+    if (target_.access.has_expired()) return;
     cutter_.finish([this](std::uint64_t number, std::optional<std::string_view> line) { add(number, line); });
     publish_lines(out);
   } catch (const std::exception&) {

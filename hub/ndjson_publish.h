@@ -9,8 +9,8 @@
 
 #include "broadside/engine.h"
 #include "broadside/handler.h"
+#include "hub/auth/publish_access.h"
 #include "hub/ndjson.h"
-#include "hub/publish_guard.h"
 
 namespace broadside::hub {
 
@@ -25,7 +25,7 @@ class BatchPublisher {
 // Where the lines of one request go, and how long they may be.
 struct NdjsonTarget {
   BatchPublisher* publisher = nullptr;
-  PublishRight right;
+  PublishAccess access;
   std::string path_topic;  // Empty: each line names its own.
   std::uint64_t line_bytes_max = 0;
 };
@@ -34,7 +34,8 @@ struct NdjsonTarget {
 [[nodiscard]] Response publish_ndjson(const NdjsonTarget& target, std::string_view body);
 
 // Publishes each line as it is complete and answers it with a line: {"id","position"}, with "duplicate" where it was there
-// already, or {"line","error"}. The lines of one piece of the body are published together. Used by one thread at a time.
+// already, or {"line","error"}. The lines of one piece of the body are published together. Ends the exchange when the token that
+// it began with has expired. Used by one thread at a time.
 class NdjsonReader final : public BodyReader {
  public:
   explicit NdjsonReader(NdjsonTarget target) : target_(std::move(target)), cutter_(target_.line_bytes_max) {}

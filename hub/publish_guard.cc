@@ -8,7 +8,6 @@
 
 #include "engine/io/socket.h"
 #include "proto/http_request.h"
-#include "proto/topic_name.h"
 
 namespace broadside::hub {
 namespace {
@@ -35,19 +34,7 @@ Listener listener_of(std::string_view listen) {
   const Result<io::ListenAddress> address = io::parse_listen_address(listen);
   if (!address) return {};
   if (address.value().is_unix()) return {.host = {}, .is_loopback = true};
-  return {.host = std::string(without_port(io::without_scheme(listen))),
-          .is_loopback = io::is_loopback(address.value()),
-          .is_sealed = address.value().is_sealed};
-}
-
-std::string PublishRight::refusal(std::string_view topic) const {
-  if (refusal_.empty()) return {};
-  if (patterns_ != nullptr) {
-    for (const std::string& pattern : *patterns_) {
-      if (matches_pattern(pattern, topic)) return {};
-    }
-  }
-  return refusal_;
+  return {.host = std::string(without_port(io::without_scheme(listen))), .is_loopback = io::is_loopback(address.value())};
 }
 
 PublishGuard::PublishGuard(std::vector<Listener> listeners, std::vector<std::string> patterns, Cors cors)
@@ -63,36 +50,35 @@ bool PublishGuard::is_own_host(std::string_view host) const {
   return false;
 }
 
-std::string PublishGuard::local_refusal(const Request& request) const {
-  constexpr std::string_view kAdvice = "; topics that anybody may publish to are named with --anonymous-publish";
-  if (request.listener >= listeners_.size() || !listeners_[request.listener].is_loopback) {
-    return "publishing without a token is for this machine alone, and this address is not loopback" + std::string(kAdvice);
-  }
+std::string PublishGuard::why_not_local(const Request& request) const {
+  if (request.listener >= listeners_.size() || !listeners_[request.listener].is_loopback) return "this address is not loopback";
   for (const std::string_view name : {"Forwarded", "X-Forwarded-For", "Via"}) {
-    if (!has_header(request, name)) continue;
-    return "publishing without a token is for this machine alone, and " + std::string(name) +
-           " says that the request came through a proxy" + std::string(kAdvice);
+    if (has_header(request, name)) return std::string(name) + " says that the request came through a proxy";
   }
-  if (!is_own_host(request.host)) {
-    return "publishing without a token needs a Host that is loopback or a --listen address, against DNS rebinding" +
-           std::string(kAdvice);
-  }
+  if (!is_own_host(request.host)) return "its Host is neither loopback nor a --listen address, against DNS rebinding";
   return {};
 }
 
-PublishRight PublishGuard::right_of(const Request& request) const {
+bool PublishGuard::is_from_foreign_page(const Request& request) const {
   const std::string_view origin = request.header("Origin");
-  if (origin.data() != nullptr && !cors_.is_named(origin)) {
-    const bool is_sealed = request.listener < listeners_.size() && listeners_[request.listener].is_sealed;
-    const std::string own = (is_sealed ? "https://" : "http://") + std::string(request.host);
-    const bool is_own = !request.host.empty() && equals_ignoring_case(origin, own);
-    if (!is_own) {
-      // `*` lets every page read. It lets them publish only where --anonymous-publish says anybody may.
-      return {"pages of this Origin may not publish; name it with --cors-origin",
-              cors_.allows_any() && !patterns_.empty() ? &patterns_ : nullptr};
-    }
-  }
-  return {local_refusal(request), patterns_.empty() ? nullptr : &patterns_};
+  if (origin.data() == nullptr || cors_.is_named(origin)) return false;
+  const std::string host(request.host);
+  // https: we speak it, or something in front of us does.
+  return host.empty() || !(equals_ignoring_case(origin, "http://" + host) || equals_ignoring_case(origin, "https://" + host));
+}
+
+PublishRight PublishGuard::right_of(const Request& request) const {
+  const std::string why = why_not_local(request);
+  if (why.empty()) return right_without_token(request, {});
+  return right_without_token(request, forbidden("publishing without a token is for programs of this machine alone, and " + why +
+                                                "; topics that anybody may publish to are named with --anonymous-publish"));
+}
+
+PublishRight PublishGuard::right_without_token(const Request& request, const Verdict& otherwise) const {
+  if (!is_from_foreign_page(request)) return {otherwise, &patterns_};
+  // `*` lets every page read. It lets them publish only where --anonymous-publish says anybody may.
+  return {forbidden("pages of this Origin may not publish; name it with --cors-origin"),
+          cors_.allows_any() ? &patterns_ : nullptr};
 }
 
 }  // namespace broadside::hub

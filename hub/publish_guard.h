@@ -1,6 +1,6 @@
-// Who may publish without a token: programs of this machine, and others on topics that --anonymous-publish names. Keeps web pages
-// of other origins, requests through a proxy, and names that were rebound to this machine (DNS rebinding) from publishing.
-// Immutable, for any thread.
+// Who may do what without a token: programs of this machine everything, others publish to the topics that --anonymous-publish
+// names. Keeps out web pages of other origins, requests through a proxy, and names that were rebound to this machine (DNS
+// rebinding). Immutable, for any thread.
 #pragma once
 
 #include <string>
@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "broadside/handler.h"
+#include "hub/auth/publish_right.h"
+#include "hub/auth/verdict.h"
 #include "hub/cors.h"
 
 namespace broadside::hub {
@@ -16,39 +18,28 @@ namespace broadside::hub {
 struct Listener {
   std::string host;  // "127.0.0.1", "::1", empty for a Unix socket.
   bool is_loopback = false;
-  bool is_sealed = false;  // https://
 };
 
 // The listener of an address as --listen takes it. Requires: io::parse_listen_address() takes it too.
 [[nodiscard]] Listener listener_of(std::string_view listen);
 
-// What one request may publish to.
-class PublishRight {
- public:
-  PublishRight(std::string refusal, const std::vector<std::string>* patterns)
-      : refusal_(std::move(refusal)), patterns_(patterns) {}
-
-  // Why `topic` may not be published to; empty if it may. An empty topic stands for what is no topic (a connection): only a
-  // right to all topics includes it.
-  [[nodiscard]] std::string refusal(std::string_view topic) const;
-  // Whether there is no topic at all that it may publish to.
-  [[nodiscard]] bool is_none() const { return !refusal_.empty() && patterns_ == nullptr; }
-
- private:
-  std::string refusal_;                       // Why not to all topics; empty = to all.
-  const std::vector<std::string>* patterns_;  // Topics that are allowed all the same; may be null.
-};
-
 class PublishGuard {
  public:
   PublishGuard(std::vector<Listener> listeners, std::vector<std::string> patterns, Cors cors);
 
-  // The right lives no longer than the guard.
+  // What a request may publish to where there are no tokens. The right lives no longer than the guard.
   [[nodiscard]] PublishRight right_of(const Request& request) const;
+  // The same where there are tokens, for a request without one: being of this machine counts for nothing, `otherwise` is said
+  // of all topics but those that anybody may publish to.
+  [[nodiscard]] PublishRight right_without_token(const Request& request, const Verdict& otherwise) const;
+
+  // Whether a web page sends this request that is neither of this server nor of a named origin.
+  [[nodiscard]] bool is_from_foreign_page(const Request& request) const;
+  // Why the request is not seen as one of this machine; empty if it is.
+  [[nodiscard]] std::string why_not_local(const Request& request) const;
+  [[nodiscard]] const std::vector<std::string>& patterns() const { return patterns_; }
 
  private:
-  // Why the request is not seen as one of this machine; empty if it is.
-  [[nodiscard]] std::string local_refusal(const Request& request) const;
   [[nodiscard]] bool is_own_host(std::string_view host) const;
 
   std::vector<Listener> listeners_;

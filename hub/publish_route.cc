@@ -13,8 +13,14 @@
 
 namespace broadside::hub {
 
+PublishAccess Hub::access_of(const Request& request) {
+  Caller caller = caller_of(request);
+  PublishRight right = authority_.publish_right(caller, request);
+  return {std::move(right), std::move(caller), request.peer, audit_log_, *clock_};
+}
+
 Response Hub::publish_raw(const Request& request, const std::string& topic) {
-  if (const std::string refusal = guard_.right_of(request).refusal(topic); !refusal.empty()) return problem(403, refusal);
+  if (const Verdict verdict = access_of(request).check("publish", topic); !verdict.is_allowed()) return refusal_of(verdict);
   PublishParameters parameters;
   if (const std::string wrong = parse_publish_parameters(request.query, parameters); !wrong.empty()) return problem(400, wrong);
   const Result<Published> published = engine_->publish(topic, parameters.event(request.body));
@@ -24,7 +30,7 @@ Response Hub::publish_raw(const Request& request, const std::string& topic) {
 
 NdjsonTarget Hub::ndjson_target(const Request& request, const std::string& path_topic) {
   return {.publisher = this,
-          .right = guard_.right_of(request),
+          .access = access_of(request),
           .path_topic = path_topic,
           .line_bytes_max = ndjson_line_bytes_max(event_bytes_max_)};
 }
@@ -32,21 +38,22 @@ NdjsonTarget Hub::ndjson_target(const Request& request, const std::string& path_
 Response Hub::publish_lines(const Request& request, const std::string& path_topic) {
   const NdjsonTarget target = ndjson_target(request, path_topic);
   // Also for a body without lines: who may publish nothing learns nothing about its form.
-  if (target.right.is_none()) return problem(403, target.right.refusal(path_topic));
+  if (target.access.is_none()) return refusal_of(target.access.check("publish", path_topic));
   return publish_ndjson(target, request.body);
 }
 
 StreamDecision Hub::on_stream(const Request& request) noexcept {
   // Whatever is left to on_request gets its refusal there.
   try {
-    if (request.method != "POST" || !is_body_ndjson(request) || is_body_encoded(request)) return {};
+    if (!request.is_chunked || request.method != "POST" || !is_body_ndjson(request) || is_body_encoded(request)) return {};
     const Route route = route_of(request.path);
     if (route.resource != Resource::events && route.resource != Resource::topic_log) return {};
     if (route.resource == Resource::topic_log && !is_valid_topic(route.name)) return {};
     NdjsonTarget target = ndjson_target(request, route.name);
-    if (target.right.is_none()) {
-      return {
-          .reader = nullptr, .headers = {}, .refusal = problem(403, target.right.refusal(route.name), common_headers(request))};
+    if (target.access.is_none()) {
+      Response refusal = refusal_of(target.access.check("publish", route.name));
+      refusal.headers += common_headers(request);
+      return {.reader = nullptr, .headers = {}, .refusal = std::move(refusal)};
     }
     if (access_log_ != nullptr) log_access(request, 200);
     return {.reader = std::make_unique<NdjsonReader>(std::move(target)),
@@ -58,7 +65,7 @@ StreamDecision Hub::on_stream(const Request& request) noexcept {
 }
 
 Response Hub::end_topic(const Request& request, const std::string& topic) {
-  if (const std::string refusal = guard_.right_of(request).refusal(topic); !refusal.empty()) return problem(403, refusal);
+  if (const Verdict verdict = access_of(request).check("end", topic); !verdict.is_allowed()) return refusal_of(verdict);
   bool existed = false;
   const Result<Published> published = engine_->end(topic, &existed);
   if (!published) return problem_of(published.error());
@@ -69,8 +76,10 @@ Response Hub::end_topic(const Request& request, const std::string& topic) {
 }
 
 Response Hub::send_to_connection(const Request& request, const std::string& connection) {
-  // No topic: only who may publish to all of them may do this.
-  if (const std::string reason = guard_.right_of(request).refusal({}); !reason.empty()) return problem(403, reason);
+  const Caller caller = caller_of(request);
+  const Verdict verdict = authority_.send(caller, request);
+  audit(request, "send", connection, caller, verdict);
+  if (!verdict.is_allowed()) return refusal_of(verdict);
   PublishParameters parameters;
   if (const std::string wrong = parse_publish_parameters(request.query, parameters); !wrong.empty()) return problem(400, wrong);
   if (!parameters.id.empty()) return problem(400, "id= is not for one connection: what is sent to it is not kept and has no id");
@@ -83,6 +92,26 @@ Response Hub::send_to_connection(const Request& request, const std::string& conn
       });
   if (!started) return problem_of(started.error());
   return {.status = 202, .headers = {}, .body = {}, .is_deferred = true};
+}
+
+Response Hub::renew_connection(const Request& request, const std::string& connection) {
+  Caller caller = caller_of(request);
+  const Verdict verdict = authority_.renew(caller, request);
+  audit(request, "renew", connection, caller, verdict);
+  if (!verdict.is_allowed()) return refusal_of(verdict);
+  const std::uint64_t expires_ms = caller.expires_ms == kNeverMs ? 0 : static_cast<std::uint64_t>(caller.expires_ms);
+  engine_->start_renew(
+      connection, expires_ms,
+      [this, caller = std::move(caller)](const SubscriberView& subscriber) {
+        const std::vector<std::string> topics(subscriber.topics.begin(), subscriber.topics.end());
+        return subscriber.subject == caller.subject && authority_.subscribe(caller, topics).is_allowed();
+      },
+      [this, token = request.token, headers = common_headers(request)](RenewOutcome outcome) {
+        Response response = answer_of(outcome);
+        response.headers += headers;
+        engine_->respond(token, std::move(response));
+      });
+  return {.status = 200, .headers = {}, .body = {}, .is_deferred = true};
 }
 
 }  // namespace broadside::hub

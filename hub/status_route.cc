@@ -63,13 +63,19 @@ void append_topic(std::string& json, const TopicInfo& topic) {
   json += rate;
 }
 
-void append_connection(std::string& json, const ConnectionInfo& connection) {
-  json += "{\"id\":\"" + connection.id + "\",\"peer\":";
-  if (connection.peer.empty()) {
+void append_string_or_null(std::string& json, const std::string& text) {
+  if (text.empty()) {
     json += "null";
   } else {
-    append_json_string(json, connection.peer);
+    append_json_string(json, text);
   }
+}
+
+void append_connection(std::string& json, const ConnectionInfo& connection) {
+  json += "{\"id\":\"" + connection.id + "\",\"peer\":";
+  append_string_or_null(json, connection.peer);
+  json += ",\"subject\":";
+  append_string_or_null(json, connection.subject);
   json += ",\"topics\":[";
   for (const std::string& topic : connection.topics) {
     if (&topic != &connection.topics.front()) json += ',';

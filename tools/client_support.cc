@@ -68,6 +68,14 @@ void add_target_options(CLI::App& command, Target& target, const std::string& ur
   command.add_flag("--insecure", target.is_insecure, "Believe every server, whoever it is: for tests alone");
   command.add_option("--unix-socket", target.unix_socket, "Connect to this unix socket instead of the URL's host")
       ->type_name("PATH");
+  command.add_option("--token", target.token.text, kTokenHelp)->type_name("TOKEN");
+  command.add_option("--token-file", target.token.path, kTokenFileHelp)->type_name("FILE");
+}
+
+void add_token_header(Target& target) {
+  const Result<std::string> field = authorization_field(target.token);
+  if (!field) throw CLI::ValidationError("token", field.error().message);
+  if (!field.value().empty()) target.headers.push_back(field.value());
 }
 
 std::string header_problem(const std::string& header) {

@@ -16,6 +16,8 @@
 #include <string_view>
 #include <vector>
 
+#include "tools/client_token.h"
+
 namespace broadside::tools {
 
 using SteadyClock = std::chrono::steady_clock;
@@ -32,10 +34,13 @@ struct Target {
   std::string unix_socket;           // Empty = TCP.
   std::string ca_file;               // PEM of whom to believe for https; empty = the system's.
   bool is_insecure = false;          // Believes everybody.
+  TokenSource token;
 };
 
 // Adds the URL and the options that a Target is made of.
 void add_target_options(CLI::App& command, Target& target, const std::string& url_help);
+// Adds the header that carries the token, if there is one. Throws CLI::ValidationError, for callbacks of commands.
+void add_token_header(Target& target);
 
 // What is wrong with `header` as a field of a request; empty if nothing is.
 [[nodiscard]] std::string header_problem(const std::string& header);

@@ -4,11 +4,10 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <charconv>
-#include <cstring>
-#include <fstream>
 #include <optional>
+
+#include "hub/read_file.h"
 
 namespace broadside::tools {
 namespace {
@@ -104,19 +103,11 @@ ConfigFile parse_config(std::string_view text, const std::string& name) {
 }
 
 ConfigFile read_config(const std::string& path) {
-  const auto refused = [&path](const std::string& why) {
-    ConfigFile file;
-    file.problems.push_back(path + ": cannot be read: " + why);
-    return file;
-  };
-  errno = 0;
-  std::ifstream stream(path, std::ios::binary);
-  std::string text(kFileBytesMax + 1, '\0');
-  stream.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (!stream.is_open() || stream.bad()) return refused(std::strerror(errno));
-  text.resize(static_cast<std::size_t>(stream.gcount()));
-  if (text.size() > kFileBytesMax) return refused("it is larger than 1 MiB");
-  return parse_config(text, path);
+  const Result<std::string> text = hub::read_file(path, kFileBytesMax);
+  if (text) return parse_config(text.value(), path);
+  ConfigFile file;
+  file.problems.push_back(text.error().message);
+  return file;
 }
 
 }  // namespace broadside::tools

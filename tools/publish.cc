@@ -385,7 +385,10 @@ CLI::App* add_publish_command(CLI::App& program, int& exit_status) {
       ->capture_default_str();
   command->add_flag("-q,--quiet", options->is_quiet, "Only say what failed");
   command->footer(kFooter);
-  command->callback([options, &exit_status] { exit_status = Publisher(*options).run(); });
+  command->callback([options, &exit_status] {
+    add_token_header(options->target);
+    exit_status = Publisher(*options).run();
+  });
   return command;
 }
 

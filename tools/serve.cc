@@ -18,6 +18,8 @@
 #include <thread>
 
 #include "broadside/engine.h"
+#include "engine/io/socket.h"
+#include "hub/auth/key_source.h"
 #include "hub/hub.h"
 #include "hub/tls/tls_server.h"
 #include "tools/config_file.h"
@@ -44,6 +46,23 @@ struct ServeCommand {
     return tools::settle(given, config_path.empty() ? ConfigFile{} : read_config(config_path));
   }
 };
+
+// What shall be served, and with which keys.
+struct SettledWithKeys : Settled {
+  hub::KeySet keys;
+  std::vector<std::string> notes;  // What is worth a line in the log.
+};
+
+SettledWithKeys settle_with_keys(const ServeCommand& command) {
+  SettledWithKeys settled{command.settle(), {}, {}};
+  Result<hub::KeySet> keys = hub::read_keys(settled.options.keys, settled.notes);
+  if (keys) {
+    settled.keys = std::move(keys.value());
+  } else {
+    settled.problems.push_back(keys.error().message);
+  }
+  return settled;
+}
 
 // Publishes vital signs until it is destroyed.
 class Demo {
@@ -170,24 +189,31 @@ class Server {
   }
 
  private:
-  // Reads the configuration again and takes over what may change while running: all of it, or nothing if anything is wrong.
+  // Reads the configuration and the keys again and takes over what may change while running: all of it, or nothing if anything
+  // is wrong.
   void reload() {
     notifier_.tell_reloading();
-    if (command_.config_path.empty() && tls_ == nullptr) {
+    if (command_.config_path.empty() && options_.keys.is_empty() && tls_ == nullptr) {
       log_.log(LogLevel::info, "SIGHUP: there is no --config to read again");
       return notifier_.tell("READY=1");
     }
-    Settled settled = command_.settle();
+    SettledWithKeys settled = settle_with_keys(command_);
+    // A file that is lost or cut short must not open what was closed.
+    if (!options_.keys.is_empty() && settled.options.keys.is_empty()) {
+      settled.problems.emplace_back(
+          "auth_key, auth_jwks: without a key everybody may subscribe to everything; that needs a restart");
+    }
     for (const std::string& problem : settled.problems) log_.log(LogLevel::error, problem);
     if (settled.problems.empty()) {
-      take_over(plan_reload(options_, std::move(settled.options)));
+      for (const std::string& note : settled.notes) log_.log(LogLevel::info, note);
+      take_over(plan_reload(options_, std::move(settled.options)), std::move(settled.keys));
     } else {
       log_.log(LogLevel::error, "SIGHUP: nothing is changed; errors: " + std::to_string(settled.problems.size()));
     }
     notifier_.tell("READY=1");
   }
 
-  void take_over(Reload reload) {
+  void take_over(Reload reload, hub::KeySet keys) {
     if (const Result<Done> done = reload_certificates(reload.options.tls); !done) {
       log_.log(LogLevel::error, "SIGHUP: nothing is changed: " + done.error().message);
       return;
@@ -197,9 +223,13 @@ class Server {
       return;
     }
     hub_.set_event_bytes_max(reload.options.config.event_bytes_max);
+    const std::size_t key_count = keys.keys().size();
+    hub_.set_keys(std::move(keys));
     // What changed is told if it would have been before, or would be from here on.
     log_.set_least(std::min(options_.log_level, reload.options.log_level));
     log_.log(LogLevel::info, reload.changes.empty() ? "SIGHUP: nothing has changed" : "SIGHUP: " + joined(reload.changes));
+    if (tls_ != nullptr) log_.log(LogLevel::info, "SIGHUP: certificates read again");
+    if (key_count > 0) log_.log(LogLevel::info, "SIGHUP: keys read again: " + std::to_string(key_count));
     if (!reload.waiting.empty()) log_.log(LogLevel::warning, "SIGHUP: needs a restart: " + joined(reload.waiting));
     log_.set_least(reload.options.log_level);
     options_ = std::move(reload.options);
@@ -276,8 +306,30 @@ int report(const ServeCommand& command, const Settled& settled) {
   return kExitDone;
 }
 
+// Adds the address for who looks at the server where that is needed and nobody said which. That it is taken, say by another
+// server, is no reason not to start: what it is for can be done with a token as well.
+void add_admin_listen(ServeOptions& options, LogSink& log) {
+  for (const std::string& address : default_admin_listen(options)) {
+    const Result<Done> is_free = io::test_bind(io::parse_listen_address(address).value());
+    if (is_free) {
+      options.admin_listen.push_back(address);
+    } else {
+      log.log(LogLevel::warning, "/metrics, /topics and /connections are for tokens with `admin` alone (--admin-listen): " +
+                                     is_free.error().message);
+    }
+  }
+}
+
+// One line for each address; --listen first.
+void print_urls(const std::vector<std::string>& urls, std::size_t listen_count) {
+  for (std::size_t index = 0; index < urls.size(); ++index) {
+    std::printf("%s %s\n", index < listen_count ? "listening on" : "admin on", urls[index].c_str());
+  }
+  std::fflush(stdout);
+}
+
 int serve(const ServeCommand& command) {
-  Settled settled = command.settle();
+  SettledWithKeys settled = settle_with_keys(command);
   if (command.is_check || !settled.problems.empty()) return report(command, settled);
   ServeOptions& options = settled.options;
   const int signal_fd = block_signals();
@@ -290,14 +342,17 @@ int serve(const ServeCommand& command) {
     tls = std::move(*loaded);
   }
   options.config.transports = tls.get();
-  hub::Hub hub(hub_options(options));
-  Result<Engine> created = Engine::create(options.config, &hub);
+  for (const std::string& note : settled.notes) log.log(LogLevel::info, note);
+  ServeOptions serving = options;
+  add_admin_listen(serving, log);
+  hub::Hub hub(hub_options(serving));
+  hub.set_keys(std::move(settled.keys));
+  Result<Engine> created = Engine::create(engine_config(serving), &hub);
   if (!created) return fail(created.error().message);
   Engine& engine = created.value();
   hub.attach(engine);
   engine.start();
-  for (const std::string& url : engine.listen_urls()) std::printf("listening on %s\n", url.c_str());
-  std::fflush(stdout);
+  print_urls(engine.listen_urls(), options.config.listen.size());
   int exit_status = kExitFailed;
   {
     std::unique_ptr<Demo> demo = options.is_demo ? std::make_unique<Demo>(engine) : nullptr;
@@ -313,14 +368,16 @@ constexpr const char* kEnvironmentPrefix = "BROADSIDE_";
 constexpr const char* kFooter =
     "Every flag has an environment variable (shown as Env) and, but for --config and --check-config, a key in the file of\n"
     "--config: --history-age is history_age. The flag wins over the environment, which wins over the file. In BROADSIDE_LISTEN,\n"
-    "BROADSIDE_CORS_ORIGIN, BROADSIDE_TLS_CERT and BROADSIDE_TLS_KEY several values are separated by commas. SIGHUP reads the "
-    "file again; SIGTERM or SIGINT drains,\n"
-    "a second one stops at once.\n\n"
+    "BROADSIDE_ADMIN_LISTEN, BROADSIDE_CORS_ORIGIN, BROADSIDE_TLS_CERT and BROADSIDE_TLS_KEY several values are separated by\n"
+    "commas. SIGHUP reads the file, keys and certificates again; SIGTERM or SIGINT drains, a second one stops at once.\n\n"
+    "A token's claim \"broadside\" says what it allows, topics by patterns:\n"
+    "  {\"subscribe\": [\"prices.*\"], \"publish\": [\"*\"], \"send\": true, \"admin\": true}\n\n"
     "Examples:\n"
     "  broadside serve --demo\n"
     "  broadside serve --config broadside.toml --check-config\n"
     "  broadside serve --listen 0.0.0.0:8080 --anonymous-publish 'public.*' --cors-origin https://app.example\n"
     "  broadside serve --listen 0.0.0.0:443 --listen http://127.0.0.1:8080 --tls-cert site.pem --tls-key site.key\n"
+    "  broadside serve --listen 0.0.0.0:8080 --auth-key HS256:secret.bin --anonymous-subscribe 'public.*'\n"
     "  curl -d hello http://127.0.0.1:8080/events/news\n"
     "  curl -N http://127.0.0.1:8080/events/news";
 

@@ -1,38 +1,52 @@
 // See serve_options.h.
 #include "tools/serve_options.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "engine/io/socket.h"
 #include "tools/tls_options.h"
 
 namespace broadside::tools {
 namespace {
 
+constexpr const char* kAdminListenDefault = "127.0.0.1:8081";
+
 const char* const kListenGroup = "Listening";
+const char* const kRightsGroup = "Who may do what";
 const char* const kHistoryGroup = "History and memory";
 const char* const kLagGroup = "Slow subscribers";
 const char* const kStreamsGroup = "Streams";
 const char* const kRequestsGroup = "Requests";
 const char* const kLogGroup = "Log";
 
+// A list of patterns of topics.
+void add_pattern_option(OptionTable& table, const char* key, Values& patterns, const std::string& help) {
+  Option& option = table.list(key, patterns, "PATTERN", help, [](const std::string& text) {
+    return text.empty() ? std::string("an empty pattern matches no topic") : "";
+  });
+  option.needs_restart = true;
+}
+
+void add_address_option(OptionTable& table, const char* key, Values& addresses, const std::string& help) {
+  Option& option = table.list(key, addresses, "ADDRESS", help, [](const std::string& text) {
+    const Result<io::ListenAddress> address = io::parse_listen_address(text);
+    return address ? std::string() : address.error().message;
+  });
+  option.delimiter = ',';
+  option.needs_restart = true;
+}
+
 void add_listen_options(OptionTable& table, ServeOptions& options) {
   Config& config = options.config;
   table.group(kListenGroup);
-  Option& listen =
-      table.list("listen", config.listen, "ADDRESS",
-                 "HOST:PORT, [IPV6]:PORT or unix:PATH, the first two also behind http:// or https:// (--tls-cert); port "
-                 "0 = any free one; repeatable [127.0.0.1:8080]",
-                 [](const std::string& text) {
-                   const Result<io::ListenAddress> address = io::parse_listen_address(text);
-                   return address ? std::string() : address.error().message;
-                 });
-  listen.delimiter = ',';
-  listen.needs_restart = true;
-  table
-      .list("anonymous_publish", options.anonymous_publish, "PATTERN",
-            "Topics that anybody who reaches the server may publish to; * stands for any run of bytes; repeatable. Without it "
-            "only this machine may publish, and only loopback addresses can be listened on",
-            [](const std::string& text) { return text.empty() ? std::string("an empty pattern matches no topic") : ""; })
-      .needs_restart = true;
+  add_address_option(table, "listen", config.listen,
+                     "HOST:PORT, [IPV6]:PORT or unix:PATH, the first two also behind http:// or https:// (--tls-cert); port 0 = "
+                     "any free one; repeatable [127.0.0.1:8080]");
+  add_address_option(
+      table, "admin_listen", options.admin_listen,
+      "Addresses where whoever reaches them may see /metrics, /topics and /connections; plain HTTP unless they say https://; "
+      "repeatable [127.0.0.1:8081 if no address of --listen is loopback, where programs of this machine may as well]");
   Option& origins = table.list("cors_origin", options.cors_origins, "ORIGIN",
                                "Origin whose pages may read and publish, with credentials, like https://app.example; * = any "
                                "may read, without credentials; repeatable",
@@ -47,6 +61,41 @@ void add_listen_options(OptionTable& table, ServeOptions& options) {
   table
       .number("max_connections", config.connections_max, "Subscribers at once; 256 more connections are kept for others",
               "what the open files limit allows")
+      .needs_restart = true;
+}
+
+void add_rights_options(OptionTable& table, ServeOptions& options) {
+  table.group(kRightsGroup);
+  table.list(
+      "auth_key", options.keys.keys, "ALG:FILE[,kid=NAME]",
+      "A key that tokens (JWT) are signed with: HS256, HS384 or HS512 with a secret, RS256, ES256 or EdDSA with a PEM; "
+      "ALG:env:NAME reads an environment variable; repeatable. With a key, subscribing and publishing need a token; SIGHUP "
+      "reads the files again",
+      hub::key_source_problem);
+  table.text("auth_jwks", options.keys.jwks_path, "FILE", "More keys: a JSON Web Key Set");
+  add_pattern_option(table, "anonymous_subscribe", options.anonymous_subscribe,
+                     "With a key: topics that anybody may subscribe to; * stands for any run of bytes; repeatable");
+  add_pattern_option(
+      table, "anonymous_publish", options.anonymous_publish,
+      "Topics that anybody who reaches the server may publish to; repeatable. Without it and without a key only this "
+      "machine may publish, and only loopback addresses can be listened on");
+  Option cookie{.key = "auth_cookie", .type = "NAME", .help = "A cookie that may carry the token, beside Authorization: Bearer"};
+  cookie.set = [&options](const Values& given) {
+    std::string wrong = hub::cookie_problem(given.front());
+    if (wrong.empty()) options.carriers.cookie = given.front();
+    return wrong;
+  };
+  cookie.get = [&options] { return Values{options.carriers.cookie}; };
+  table.add(std::move(cookie)).needs_restart = true;
+  table.flag("auth_query", options.carriers.takes_query, "The query may carry it as well: access_token=").needs_restart = true;
+  const auto any = [](const std::string&) { return std::string(); };
+  table.list("auth_audience", options.token_rules.audiences, "NAME", "Tokens must be for this audience (aud); repeatable", any)
+      .needs_restart = true;
+  table.list("auth_issuer", options.token_rules.issuers, "NAME", "Tokens must be from this issuer (iss); repeatable", any)
+      .needs_restart = true;
+  table
+      .duration("auth_clock_skew", options.token_rules.clock_skew_ms,
+                "How far the issuer's clock may be from ours (exp, nbf, iat)")
       .needs_restart = true;
 }
 
@@ -103,6 +152,11 @@ void add_log_options(OptionTable& table, ServeOptions& options) {
                          {{"text", LogFormat::text}, {"json", LogFormat::json}})
       .needs_restart = true;
   table.flag("access_log", options.has_access_log, "A log line for each request").needs_restart = true;
+  table
+      .choice<hub::AuditLevel>(
+          "audit_log", options.audit_level, "Log lines of who was refused what, or also of who did what by right",
+          {{"off", hub::AuditLevel::off}, {"refused", hub::AuditLevel::refused}, {"all", hub::AuditLevel::all}})
+      .needs_restart = true;
 }
 
 }  // namespace
@@ -134,6 +188,7 @@ void add_topic_options(OptionTable& table, TopicRules& rules) {
 void add_serve_options(OptionTable& table, ServeOptions& options) {
   add_listen_options(table, options);
   add_tls_options(table, options);
+  add_rights_options(table, options);
   add_topic_options(table, options.config.defaults);
   add_memory_options(table, options.config);
   add_stream_options(table, options.config);
@@ -142,24 +197,50 @@ void add_serve_options(OptionTable& table, ServeOptions& options) {
 }
 
 std::string start_refusal(const ServeOptions& options) {
+  if (!options.keys.is_empty()) return {};
+  if (!options.anonymous_subscribe.empty()) {
+    return "anonymous_subscribe: without a key (--auth-key, --auth-jwks) everybody may subscribe to everything; set one, or "
+           "leave "
+           "this out";
+  }
   if (!options.anonymous_publish.empty()) return {};
   for (const std::string& listen : options.config.listen) {
     if (hub::listener_of(listen).is_loopback) continue;
     return "listen " + listen +
-           ": others can reach this address, and publishing needs no token yet; listen on 127.0.0.1, or name the topics that "
-           "anybody may publish to: --anonymous-publish 'public.*' ('*' = all)";
+           ": others can reach this address, and nothing says who may publish; listen on 127.0.0.1, or give publishers tokens: "
+           "--auth-key HS256:FILE, or name the topics that anybody may publish to: --anonymous-publish 'public.*' ('*' = all)";
   }
   return {};
 }
 
+std::vector<std::string> default_admin_listen(const ServeOptions& options) {
+  const auto& listen = options.config.listen;
+  const bool is_needed = options.admin_listen.empty() &&
+                         std::none_of(listen.begin(), listen.end(),
+                                      [](const std::string& address) { return hub::listener_of(address).is_loopback; });
+  return is_needed ? std::vector<std::string>{kAdminListenDefault} : std::vector<std::string>();
+}
+
+Config engine_config(const ServeOptions& options) {
+  Config config = options.config;
+  config.listen.insert(config.listen.end(), options.admin_listen.begin(), options.admin_listen.end());
+  return config;
+}
+
 hub::HubOptions hub_options(const ServeOptions& options) {
-  return {.listen = options.config.listen,
+  return {.authority = {.listen = options.config.listen,
+                        .admin_listen = options.admin_listen,
+                        .anonymous_subscribe = options.anonymous_subscribe,
+                        .anonymous_publish = options.anonymous_publish,
+                        .carriers = options.carriers,
+                        .rules = options.token_rules},
           .cors_origins = options.cors_origins,
-          .anonymous_publish = options.anonymous_publish,
           .event_bytes_max = options.config.event_bytes_max,
           .hsts_s = options.hsts_ms / 1000,
           .is_diagnostic_echo = options.is_diagnostic_echo,
-          .access_log = options.has_access_log ? options.config.log_sink : nullptr};
+          .access_log = options.has_access_log ? options.config.log_sink : nullptr,
+          .audit_log = options.config.log_sink,
+          .audit_level = options.audit_level};
 }
 
 }  // namespace broadside::tools

@@ -267,6 +267,7 @@ CLI::App* add_subscribe_command(CLI::App& program, int& exit_status) {
   command->footer(kFooter);
   command->callback([options, is_final, &exit_status] {
     options->is_reconnecting = !*is_final;
+    add_token_header(options->target);
     exit_status = Subscriber(*options).run();
   });
   return command;

@@ -69,10 +69,12 @@ using SendSink = std::function<void(SendOutcome)>;
 enum class RenewOutcome : std::uint8_t {
   renewed,
   unknown,  // There is no such connection.
-  refused,  // It is somebody else's.
+  refused,  // The check said no.
 };
 // As SendSink.
 using RenewSink = std::function<void(RenewOutcome)>;
+// Whether this stream may go on: asked once, on the stream's shard.
+using RenewCheck = std::function<bool(const SubscriberView&)>;
 
 // How a connection is taken over.
 struct AdoptOptions {
@@ -177,8 +179,8 @@ class BROADSIDE_API Engine {
   // Sends one event to one connection alone; it is neither kept nor resumed. `event` must not have an id. Error::invalid_argument
   // or too_large: `done` is not called.
   Result<Done> start_send_to(std::string_view connection, const Event& event, SendSink done);
-  // Lets a stream go on until `expires_ms` (milliseconds since 1970; 0 = without end), if it is `subject`'s.
-  void start_renew(std::string_view connection, std::string_view subject, std::uint64_t expires_ms, RenewSink done);
+  // Lets a stream go on until `expires_ms` (milliseconds since 1970; 0 = without end), if `allows` says so.
+  void start_renew(std::string_view connection, std::uint64_t expires_ms, RenewCheck allows, RenewSink done);
   // Answers a deferred request. From any thread.
   void respond(ResponseToken token, Response response);
 

@@ -55,16 +55,16 @@ struct Response {
   bool is_deferred = false;  // The answer comes later by Engine::respond(request.token, ...).
 };
 
-// Reads a chunked body as it arrives. Its output goes to the client at once, as a chunked response.
+// Reads a body as it arrives, on the thread that asked on_stream. Its output goes to the client at once, as a chunked response.
 class BodyReader {
  public:
-  virtual ~BodyReader() = default;
+  virtual ~BodyReader() = default;  // Without on_end before it: the body was cut.
   // Appends to `out` what the client shall get now. False ends the exchange: what is in `out` is sent, then the close.
   virtual bool on_body(std::string_view bytes, std::string& out) noexcept = 0;
   virtual void on_end(std::string& out) noexcept = 0;  // The body was complete.
 };
 
-// What on_stream decides about a request with a chunked body.
+// What on_stream decides about a request with a body.
 struct StreamDecision {
   std::unique_ptr<BodyReader> reader;  // Set: `headers` are answered with 200 at once, and the body goes to the reader.
   std::string headers;                 // Complete lines with CRLF; with Content-Type.
@@ -94,7 +94,7 @@ struct SubscribeDecision {
 
 // One stream, as hooks see it. All views are valid during the call alone.
 struct SubscriberView {
-  std::string_view connection;  // 32 hexadecimal digits: for Engine::send_to().
+  std::string_view connection;  // 32 hexadecimal digits: for Engine::start_send_to().
   std::span<const std::string_view> topics;
   std::string_view subject;  // As in its Admission.
   std::uint64_t user_data = 0;
@@ -110,9 +110,9 @@ enum class LagOutcome : std::uint8_t {
 
 // Implemented by the host; what is not overridden does what its comment says. Every call comes on a shard's thread (of a
 // host-driven engine: the host's), from several shards at once; it must be quick, since that shard delivers nothing meanwhile. It
-// may call everything of the engine but stop(), wait_drained() and run_once(). Subscribers that one shard tells of come in order:
-// on_subscribe first, on_disconnect last. All
-// is defined here, for hosts with and without RTTI.
+// may call everything of the engine but stop(), wait_drained() and run_once(); nothing is called from inside publish(). What is
+// told of one stream comes in order: on_subscribe first, on_disconnect last. All is defined here, for hosts with and without
+// RTTI.
 class RequestHandler {
  public:
   virtual ~RequestHandler() = default;
@@ -123,8 +123,9 @@ class RequestHandler {
             .content_type = "application/problem+json",
             .body = R"({"type":"about:blank","title":"Not Found","status":404,"detail":"no such path"})"};
   }
-  // The head of a request with a chunked body, before the body: take it as a stream, or leave it (null reader) to on_request,
-  // which then gets the body whole. Leaves it.
+  // The head of a request with a body, before the body: take it as a stream, of any length and at any pace, or leave it (null
+  // reader) to on_request, which then gets the body whole if it is not larger than Config::body_bytes_max. Requests of HTTP/1.0
+  // go to on_request unasked. Leaves it.
   virtual StreamDecision on_stream(const Request& /*request*/) noexcept { return {}; }
   // GET or HEAD of /events and below: whether `wanted`, which is well-formed, becomes a stream. It does.
   virtual SubscribeDecision authorise(const Request& /*request*/, const SubscribeRequest& /*wanted*/) noexcept { return {}; }

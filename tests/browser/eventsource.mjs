@@ -1,7 +1,7 @@
 // What EventSource promises a page, and Broadside beyond it, under harder conditions than in run.mjs: awkward bytes, streams that are cut
 // anywhere and while they resume, many topics, an end that is taken back. Registers its tests with harness.mjs; run.mjs runs them.
 import assert from 'node:assert/strict';
-import { startOtherOrigin, test, startServer } from './harness.mjs';
+import { openPage, startOtherOrigin, test, startServer } from './harness.mjs';
 import { PlannedProxy, assertSameList, subscribe, waitFor } from './lib.mjs';
 
 // A short `retry:` keeps reconnects quick; the history is larger than anything published here, so that a gap is never due to retention.
@@ -25,14 +25,6 @@ async function startProxy({ cleanup }, server) {
   const proxy = await PlannedProxy.start(server.port);
   cleanup(() => proxy.stop());
   return proxy;
-}
-
-async function openPage({ browser, cleanup }, url) {
-  const context = await browser.newContext();
-  cleanup(() => context.close());
-  const page = await context.newPage();
-  await page.goto(url);
-  return page;
 }
 
 // Publishes and answers the event as a page must see it.

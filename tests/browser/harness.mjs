@@ -1,8 +1,10 @@
 // What the browser tests stand on: the server as a process, a TCP proxy that cuts connections, a page of another origin,
 // and a list of tests with sentences as names. Nothing here sleeps: what is waited for is an event or a condition.
 import { spawn } from 'node:child_process';
+import fs from 'node:fs';
 import http from 'node:http';
 import net from 'node:net';
+import path from 'node:path';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 
@@ -23,19 +25,24 @@ export function within(promise, what, ms = patienceMs) {
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
-// `broadside serve` on a free port, or on the one it had before.
+function programPath() {
+  const program = process.env.BROADSIDE_PROGRAM;
+  if (!program) throw new Error('BROADSIDE_PROGRAM must name the program, like build/release/broadside');
+  return program;
+}
+
+// A program that serves, on a free port or on the one it had before.
 export class Server {
-  static async start(...flags) {
+  static async start([program, ...words]) {
     const server = new Server();
-    server.flags = flags;
+    server.command = { program, words };
     await server.launch('127.0.0.1:0');
     return server;
   }
 
   async launch(listen) {
-    const program = process.env.BROADSIDE_PROGRAM;
-    if (!program) throw new Error('BROADSIDE_PROGRAM must name the program, like build/release/broadside');
-    this.process = spawn(program, ['serve', '--listen', listen, ...this.flags], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const { program, words } = this.command;
+    this.process = spawn(program, [...words, '--listen', listen], { stdio: ['ignore', 'pipe', 'pipe'] });
     this.log = '';
     this.process.stderr.on('data', (bytes) => { this.log = (this.log + bytes).slice(-20_000); });
     this.exited = once(this.process, 'exit');
@@ -140,7 +147,7 @@ export class CuttingProxy {
 
 // Another command of the program; `status` is its exit status, once it has ended.
 export function runCommand({ cleanup }, args) {
-  const child = spawn(process.env.BROADSIDE_PROGRAM, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+  const child = spawn(programPath(), args, { stdio: ['pipe', 'pipe', 'inherit'] });
   let output = '';
   const firstLine = new Promise((resolve) => {
     child.stdout.on('data', (bytes) => { output += bytes; if (output.includes('\n')) resolve(); });
@@ -161,14 +168,17 @@ export async function startOtherOrigin() {
   return { url: `http://127.0.0.1:${server.address().port}`, stop: () => { server.closeAllConnections?.(); server.close(); } };
 }
 
+// Thrown by a test that cannot run here.
+class Skip extends Error {}
+
 const tests = [];
 export const test = (name, run) => tests.push({ name, run });
 
 // Runs what was registered, each with a `cleanup` that it may add to. Prints a line each and the sum.
 export async function runAll(context, pattern) {
-  let passed = 0, failed = 0;
+  let passed = 0, failed = 0, skipped = 0;
   setTimeout(() => {
-    console.log(`not ok - the run was not over after ${runMs} ms\npassed=${passed} failed=${failed + 1} skipped=0`);
+    console.log(`not ok - the run was not over after ${runMs} ms\npassed=${passed} failed=${failed + 1} skipped=${skipped}`);
     process.exit(1);
   }, runMs).unref();
   for (const { name, run } of tests) {
@@ -180,23 +190,49 @@ export async function runAll(context, pattern) {
       ++passed;
       console.log(`ok - ${name}`);
     } catch (error) {
-      ++failed;
-      console.log(`not ok - ${name}`);
-      console.log(String(error.stack || error).replace(/^/gm, '    '));
-      for (const server of servers) console.log(server.log.split('\n').slice(-15).join('\n').replace(/^/gm, '    server: '));
+      if (error instanceof Skip) {
+        ++skipped;
+        console.log(`skipped - ${name}: ${error.message}`);
+      } else {
+        ++failed;
+        console.log(`not ok - ${name}`);
+        console.log(String(error.stack || error).replace(/^/gm, '    '));
+        for (const server of servers) console.log(server.log.split('\n').slice(-15).join('\n').replace(/^/gm, '    server: '));
+      }
     }
     for (const work of undo.reverse()) {
       await within((async () => work())(), `cleaning up after: ${name}`).catch((error) => console.log(`# ${error.message}`));
     }
   }
-  console.log(`passed=${passed} failed=${failed} skipped=0`);
+  console.log(`passed=${passed} failed=${failed} skipped=${skipped}`);
   return failed === 0 && passed > 0;
 }
 
-// A server that ends with its test.
-export async function startServer({ cleanup, servers }, ...flags) {
-  const server = await Server.start(...flags);
+async function startCommand({ cleanup, servers }, command) {
+  const server = await Server.start(command);
   servers.push(server);
   cleanup(() => server.kill());
   return server;
+}
+
+// `broadside serve`, until its test is over.
+export const startServer = (tools, ...flags) => startCommand(tools, [programPath(), 'serve', ...flags]);
+
+// A program of examples/, which is built beside it.
+export function startExample(tools, name, ...flags) {
+  const program = path.join(path.dirname(programPath()), 'examples', `examples_${name}`);
+  if (!fs.existsSync(program)) throw new Skip(`${program} has not been built`);
+  return startCommand(tools, [program, ...flags]);
+}
+
+// A page in a context of its own; `problems` are the errors that its scripts did not catch.
+export async function openPage({ browser, cleanup }, url) {
+  const context = await browser.newContext();
+  cleanup(() => context.close());
+  const page = await context.newPage();
+  page.setDefaultTimeout(patienceMs);
+  page.problems = [];
+  page.on('pageerror', (error) => page.problems.push(String(error)));
+  await page.goto(url);
+  return page;
 }

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { chromium } from 'playwright-core';
-import { CuttingProxy, patienceMs, runAll, runCommand, startOtherOrigin, test, within, startServer } from './harness.mjs';
+import { CuttingProxy, openPage, runAll, runCommand, startOtherOrigin, test, within, startServer } from './harness.mjs';
 
 const retry = ['--retry', '100ms'];
 const chromiumFlags = ['--headless=new', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
@@ -15,17 +15,6 @@ async function startProxy({ cleanup }, server) {
   const proxy = await CuttingProxy.start(server.port);
   cleanup(() => proxy.stop());
   return proxy;
-}
-
-async function openPage({ browser, cleanup }, url) {
-  const context = await browser.newContext();
-  cleanup(() => context.close());
-  const page = await context.newPage();
-  page.setDefaultTimeout(patienceMs);
-  page.problems = [];
-  page.on('pageerror', (error) => page.problems.push(String(error)));
-  await page.goto(url);
-  return page;
 }
 
 // A page without any connection of its own, of the same origin as the server.

@@ -10,33 +10,12 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdlib>
-#include <filesystem>
-#include <fstream>
 
 #include "tests/support/backend_test.h"
+#include "tests/support/scratch_file.h"
 
 namespace broadside::test {
 namespace {
-
-// A configuration file of the test's own, gone with it.
-class ScratchConfig {
- public:
-  explicit ScratchConfig(const std::string& text) {
-    const int fd = mkstemp(path_.data());
-    EXPECT_GE(fd, 0) << path_;
-    close(fd);
-    write(text);
-  }
-  ~ScratchConfig() { unlink(path_.c_str()); }
-  ScratchConfig(const ScratchConfig&) = delete;
-  ScratchConfig& operator=(const ScratchConfig&) = delete;
-
-  void write(const std::string& text) const { std::ofstream(path_, std::ios::trunc) << text; }
-  [[nodiscard]] const std::string& path() const { return path_; }
-
- private:
-  std::string path_ = (std::filesystem::temp_directory_path() / "broadside_XXXXXX").string();
-};
 
 // Where a service manager would hear from servers that are started while it lives.
 class NotifySocket {
@@ -76,7 +55,7 @@ ProgramResult check(std::vector<std::string> flags) {
 }
 
 TEST(CheckConfig, says_that_a_file_is_good_and_what_its_topics_get) {
-  const ScratchConfig config("history_events = 5\n[[topic]]\npattern = \"a.*\"\npolicy = \"skip\"\n");
+  const ScratchFile config("history_events = 5\n[[topic]]\npattern = \"a.*\"\npolicy = \"skip\"\n");
   const ProgramResult result = check({"--config", config.path()});
   EXPECT_EQ(result.exit_code, 0) << result.stderr_text;
   EXPECT_EQ(result.stdout_text.rfind(config.path() + ": good\ntopic a.*: history_events 5, ", 0), 0U) << result.stdout_text;
@@ -84,7 +63,7 @@ TEST(CheckConfig, says_that_a_file_is_good_and_what_its_topics_get) {
 }
 
 TEST(CheckConfig, says_everything_that_is_wrong_and_ends_with_1) {
-  const ScratchConfig config("histroy_age = \"1h\"\nheartbeat = \"1ms\"\n");
+  const ScratchFile config("histroy_age = \"1h\"\nheartbeat = \"1ms\"\n");
   const ProgramResult result = check({"--config", config.path()});
   EXPECT_EQ(result.exit_code, 1);
   EXPECT_EQ(result.stdout_text, "");
@@ -103,7 +82,7 @@ TEST(CheckConfig, without_a_file_is_about_flags_and_environment) {
 
 class ConfigFile : public BackendTest {
  protected:
-  void start_with(const ScratchConfig& config, std::vector<std::string> flags = {}) {
+  void start_with(const ScratchFile& config, std::vector<std::string> flags = {}) {
     flags.insert(flags.end(), {"--config", config.path()});
     start(std::move(flags));
   }
@@ -115,34 +94,17 @@ class ConfigFile : public BackendTest {
     EXPECT_TRUE(stream.wait_closed());
     return stream.published().size();
   }
-
-  // Waits until the server's log has `text` behind what it had when it was last asked.
-  bool wait_log(std::string_view text) {
-    const Deadline deadline = soon();
-    for (;;) {
-      const std::string log = server().process().stderr_text();
-      if (const std::size_t at = log.find(text, seen_); at != std::string::npos) {
-        seen_ = at + text.size();
-        return true;
-      }
-      if (deadline.has_passed()) return false;
-      poll(nullptr, 0, 10);  // A file cannot be waited for: ask again, a hundred times a second at most.
-    }
-  }
-
- private:
-  std::size_t seen_ = 0;
 };
 BROADSIDE_ON_BOTH_BACKENDS(ConfigFile);
 
 TEST_P(ConfigFile, is_what_the_server_does) {
-  const ScratchConfig config("history_events = 4\n");
+  const ScratchFile config("history_events = 4\n");
   start_with(config);
   EXPECT_EQ(history_events("a"), 4U);
 }
 
 TEST_P(ConfigFile, is_beaten_by_the_environment) {
-  const ScratchConfig config("history_events = 4\n");
+  const ScratchFile config("history_events = 4\n");
   setenv("BROADSIDE_HISTORY_EVENTS", "3", 1);
   start_with(config);
   unsetenv("BROADSIDE_HISTORY_EVENTS");
@@ -150,7 +112,7 @@ TEST_P(ConfigFile, is_beaten_by_the_environment) {
 }
 
 TEST_P(ConfigFile, is_beaten_by_a_flag_as_the_environment_is) {
-  const ScratchConfig config("history_events = 4\n");
+  const ScratchFile config("history_events = 4\n");
   setenv("BROADSIDE_HISTORY_EVENTS", "3", 1);
   start_with(config, {"--history-events", "2"});
   unsetenv("BROADSIDE_HISTORY_EVENTS");
@@ -158,7 +120,7 @@ TEST_P(ConfigFile, is_beaten_by_a_flag_as_the_environment_is) {
 }
 
 TEST_P(ConfigFile, that_is_wrong_lets_no_server_start) {
-  const ScratchConfig config("listen = [\"127.0.0.1:0\"]\nshards = \"many\"\n");
+  const ScratchFile config("listen = [\"127.0.0.1:0\"]\nshards = \"many\"\n");
   const ProgramResult result = run_program({"serve", "--backend", GetParam(), "--config", config.path()}, soon());
   EXPECT_EQ(result.exit_code, 1);
   EXPECT_EQ(result.stdout_text, "");
@@ -166,7 +128,7 @@ TEST_P(ConfigFile, that_is_wrong_lets_no_server_start) {
 }
 
 TEST_P(ConfigFile, is_read_again_at_sighup_and_what_changed_is_logged) {
-  const ScratchConfig config("history_events = 4\n");
+  const ScratchFile config("history_events = 4\n");
   start_with(config);
   config.write("history_events = 2\nmax_connections = 7\n[[topic]]\npattern = \"a.*\"\nrate = 5\n");
   server().process().signal(SIGHUP);
@@ -180,7 +142,7 @@ TEST_P(ConfigFile, is_read_again_at_sighup_and_what_changed_is_logged) {
 }
 
 TEST_P(ConfigFile, that_has_become_wrong_changes_nothing_at_sighup) {
-  const ScratchConfig config("log_level = \"warning\"\n");
+  const ScratchFile config("log_level = \"warning\"\n");
   start_with(config);
   config.write("log_level = \"info\"\nretry = \"often\"\nkeep = 5\n");
   server().process().signal(SIGHUP);
@@ -194,7 +156,7 @@ TEST_P(ConfigFile, that_has_become_wrong_changes_nothing_at_sighup) {
 }
 
 TEST_P(ConfigFile, changes_the_limit_of_events_to_one_connection_at_sighup) {
-  const ScratchConfig config("event_bytes = \"4KiB\"\n");
+  const ScratchFile config("event_bytes = \"4KiB\"\n");
   start_with(config);
   SseStream stream = subscribe_open("/events/a");
   const std::string target = "/connections/" + json_string(stream.events().at(0).data, "/connection");
@@ -208,7 +170,7 @@ TEST_P(ConfigFile, changes_the_limit_of_events_to_one_connection_at_sighup) {
 
 TEST_P(ConfigFile, that_is_read_again_is_told_to_the_service_manager) {
   const NotifySocket manager;
-  const ScratchConfig config("retry = \"1s\"\n");
+  const ScratchFile config("retry = \"1s\"\n");
   start_with(config);
   EXPECT_EQ(manager.receive(), "READY=1");
   server().process().signal(SIGHUP);

@@ -17,7 +17,8 @@ class Host final : public RequestHandler {
  public:
   SubscribeDecision authorise(const Request& request, const SubscribeRequest& wanted) noexcept override {
     const std::lock_guard lock(mutex_);
-    asked.push_back(wanted.topics);
+    ++asked_;
+    EXPECT_FALSE(wanted.topics.empty());
     SubscribeDecision decision;
     decision.admission.headers = "X-Host: yes\r\n";
     decision.admission.subject = request.header("X-Name");
@@ -29,7 +30,7 @@ class Host final : public RequestHandler {
       decision.topics = {"a", "b"};
     } else if (request.query.find("later") != std::string_view::npos) {
       decision.is_deferred = true;
-      tokens.push_back(request.token);
+      tokens_.push_back(request.token);
     }
     return decision;
   }
@@ -43,18 +44,39 @@ class Host final : public RequestHandler {
     note("lag " + std::string(kNames[static_cast<std::size_t>(outcome)]) + " " + std::string(topic), subscriber);
   }
 
-  bool wait_notes(std::size_t count) {
-    return wait([&] { return notes.size() >= count; });
+  // What it was told, in order.
+  struct Told {
+    std::string note;
+    std::string connection;
+    Position sent;
+  };
+  bool wait_told(std::size_t count) {
+    return wait([&] { return told_.size() >= count; });
   }
-  bool wait_tokens(std::size_t count) {
-    return wait([&] { return tokens.size() >= count; });
+  Told told(std::size_t index) {
+    const std::lock_guard lock(mutex_);
+    return told_.at(index);
   }
-  // Only to be read when nothing more can come.
-  std::vector<std::vector<std::string>> asked;
-  std::vector<std::string> notes;
-  std::vector<std::string> connections;
-  std::vector<Position> positions;
-  std::vector<ResponseToken> tokens;
+  std::vector<std::string> notes() {
+    const std::lock_guard lock(mutex_);
+    std::vector<std::string> notes;
+    for (const Told& each : told_) notes.push_back(each.note);
+    return notes;
+  }
+  void forget() {
+    const std::lock_guard lock(mutex_);
+    told_.clear();
+  }
+  // The first request whose answer was deferred, once it is there.
+  ResponseToken wait_token() {
+    EXPECT_TRUE(wait([&] { return !tokens_.empty(); }));
+    const std::lock_guard lock(mutex_);
+    return tokens_.empty() ? ResponseToken{} : tokens_.front();
+  }
+  int asked() {
+    const std::lock_guard lock(mutex_);
+    return asked_;
+  }
 
  private:
   void note(const std::string& what, const SubscriberView& subscriber) {
@@ -62,9 +84,7 @@ class Host final : public RequestHandler {
     for (const std::string_view topic : subscriber.topics) text += " " + std::string(topic);
     text += " as " + std::string(subscriber.subject) + " " + std::to_string(subscriber.user_data);
     const std::lock_guard lock(mutex_);
-    notes.push_back(std::move(text));
-    connections.emplace_back(subscriber.connection);
-    positions.push_back(subscriber.sent);
+    told_.push_back({.note = std::move(text), .connection = std::string(subscriber.connection), .sent = subscriber.sent});
   }
   template <typename Condition>
   bool wait(Condition condition) {
@@ -79,6 +99,9 @@ class Host final : public RequestHandler {
     }
   }
   std::mutex mutex_;
+  int asked_ = 0;
+  std::vector<Told> told_;
+  std::vector<ResponseToken> tokens_;
 };
 
 // Two ends of a connection over TCP: what a host's own listener accepts, and the client's.
@@ -135,20 +158,20 @@ TEST_P(HostingTest, hooks_tell_who_came_and_who_left_with_what_and_why) {
     EXPECT_NE(one.head.find("X-Host: yes\r\n"), std::string::npos) << one.head;
     publish("b", "x");
     ASSERT_TRUE(one.wait_data(1));
-    ASSERT_TRUE(host_.wait_notes(1));
+    ASSERT_TRUE(host_.wait_told(1));
     const Position sent = engine_->stats().logs.published;
     ::shutdown(one.fd(), SHUT_WR);
-    ASSERT_TRUE(host_.wait_notes(2));
-    EXPECT_EQ(host_.positions[1], sent);
-    EXPECT_LT(host_.positions[0], sent);
+    ASSERT_TRUE(host_.wait_told(2));
+    EXPECT_EQ(host_.told(1).sent, sent);
+    EXPECT_LT(host_.told(0).sent, sent);
   }
   Subscriber two(*engine_, "/events/c");
-  ASSERT_TRUE(two.wait_open() && host_.wait_notes(3));
+  ASSERT_TRUE(two.wait_open() && host_.wait_told(3));
   engine_->stop();
-  EXPECT_EQ(host_.notes, (std::vector<std::string>{"subscribe a b as ann 7", "disconnect peer a b as ann 7", "subscribe c as  7",
-                                                   "disconnect stopped c as  7"}));
-  EXPECT_EQ(host_.connections[0], host_.connections[1]);
-  EXPECT_NE(host_.connections[1], host_.connections[2]);
+  EXPECT_EQ(host_.notes(), (std::vector<std::string>{"subscribe a b as ann 7", "disconnect peer a b as ann 7",
+                                                     "subscribe c as  7", "disconnect stopped c as  7"}));
+  EXPECT_EQ(host_.told(0).connection, host_.told(1).connection);
+  EXPECT_NE(host_.told(1).connection, host_.told(2).connection);
 }
 
 TEST_P(HostingTest, authorise_refuses_or_names_other_topics) {
@@ -169,28 +192,28 @@ TEST_P(HostingTest, authorise_refuses_or_names_other_topics) {
 TEST_P(HostingTest, a_decision_may_come_later_and_from_another_thread) {
   START_OR_SKIP(&host_);
   Subscriber admitted(*engine_, "/events/t?later=1");
-  ASSERT_TRUE(host_.wait_tokens(1));
+  const ResponseToken token = host_.wait_token();
   EXPECT_EQ(engine_->stats().shards[0].subscribers + engine_->stats().shards[1].subscribers, 0U);
   std::thread decider([&] {
     SubscribeDecision decision;
     decision.admission.subject = "late";
-    engine_->decide(host_.tokens[0], std::move(decision));
+    engine_->decide(token, std::move(decision));
   });
   ASSERT_TRUE(admitted.wait_open());
   decider.join();
-  engine_->decide(host_.tokens[0], {.status = 403});  // It has been answered: nothing happens.
+  engine_->decide(token, {.status = 403});  // It has been answered: nothing happens.
   publish("t", "x");
   ASSERT_TRUE(admitted.wait_data(1));
-  ASSERT_TRUE(host_.wait_notes(1));
-  EXPECT_EQ(host_.notes[0], "subscribe t as late 0");
+  ASSERT_TRUE(host_.wait_told(1));
+  EXPECT_EQ(host_.told(0).note, "subscribe t as late 0");
 }
 
 TEST_P(HostingTest, a_refusal_that_comes_later_leaves_the_connection_for_the_next_request) {
   START_OR_SKIP(&host_);
   Subscriber client(*engine_, "/events/t?later=1");
   client.send("GET /next HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-  ASSERT_TRUE(host_.wait_tokens(1));
-  engine_->decide(host_.tokens[0], {.status = 401, .detail = "who are you"});
+  const ResponseToken token = host_.wait_token();
+  engine_->decide(token, {.status = 401, .detail = "who are you"});
   const std::string text = read_all(client.fd());
   EXPECT_EQ(text.rfind("HTTP/1.1 401", 0), 0U) << text;
   EXPECT_NE(text.find("who are you"), std::string::npos) << text;
@@ -231,8 +254,8 @@ TEST_P(HostingTest, an_adopted_socket_becomes_a_stream_without_loss) {
     ASSERT_TRUE(client.wait_data(2));
     EXPECT_EQ(client.violation(), "");
   }
-  EXPECT_TRUE(host_.asked.empty());
-  EXPECT_EQ(host_.notes[0], "subscribe t as adopted 0");
+  EXPECT_EQ(host_.asked(), 0);
+  EXPECT_EQ(host_.told(0).note, "subscribe t as adopted 0");
 }
 
 TEST_P(HostingTest, adopting_refuses_what_cannot_be_and_leaves_it_to_its_owner) {
@@ -296,14 +319,14 @@ TEST_P(HostingTest, a_host_drives_the_engine_from_its_own_loop) {
   client.join();
   EXPECT_TRUE(is_done);
   engine_->stop();
-  EXPECT_EQ(host_.notes.size(), 2U);
+  EXPECT_EQ(host_.notes().size(), 2U);
 }
 
 TEST_P(HostingTest, an_event_to_one_connection_says_what_became_of_it) {
   START_OR_SKIP(&host_);
   Subscriber one(*engine_, "/events/t");
   Subscriber other(*engine_, "/events/t");
-  ASSERT_TRUE(one.wait_open() && other.wait_open() && host_.wait_notes(2));
+  ASSERT_TRUE(one.wait_open() && other.wait_open() && host_.wait_told(2));
   std::atomic<int> outcome{-1};
   const auto send = [&](std::string_view connection, const Event& event) {
     outcome = -1;
@@ -312,12 +335,12 @@ TEST_P(HostingTest, an_event_to_one_connection_says_what_became_of_it) {
     while (outcome < 0 && !deadline.has_passed()) std::this_thread::yield();
     return outcome.load();
   };
-  EXPECT_EQ(send(host_.connections[0], {.data = "for you"}), static_cast<int>(SendOutcome::taken));
+  EXPECT_EQ(send(host_.told(0).connection, {.data = "for you"}), static_cast<int>(SendOutcome::taken));
   EXPECT_EQ(send("nobody", {.data = "x"}), static_cast<int>(SendOutcome::unknown));
   EXPECT_EQ(send(std::string(32, '0'), {.data = "x"}), static_cast<int>(SendOutcome::unknown));
-  EXPECT_EQ(send(host_.connections[0], {.data = std::string(100'000, 'x')}), static_cast<int>(SendOutcome::too_large));
-  EXPECT_EQ(send(host_.connections[0], {.data = "x", .id = "own"}), -2);
-  EXPECT_EQ(send(host_.connections[0], {.data = "x", .type = "broadside.x"}), -2);
+  EXPECT_EQ(send(host_.told(0).connection, {.data = std::string(100'000, 'x')}), static_cast<int>(SendOutcome::too_large));
+  EXPECT_EQ(send(host_.told(0).connection, {.data = "x", .id = "own"}), -2);
+  EXPECT_EQ(send(host_.told(0).connection, {.data = "x", .type = "broadside.x"}), -2);
   publish("t", "for all");
   const std::size_t sum = 3;
   const test::Deadline deadline = test::soon();
@@ -370,7 +393,7 @@ TEST_P(HostingTest, on_lag_tells_of_soft_limits_skips_and_disconnects) {
   for (const std::string topic : {"soft", "skip", "hard"}) {
     Subscriber stalled(*engine_, "/events/" + topic, 4096);
     ASSERT_TRUE(stalled.wait_open());
-    host_.notes.clear();  // Of the one who has just come; nothing else can come before it lags.
+    host_.forget();  // Of the one who has just come; nothing else can come before it lags.
     const auto publish = [&] { this->publish(topic, std::string(3000, 'x')); };
     const test::Deadline deadline = test::soon();
     while (engine_->stats().shards[0].subscribers_blocked == 0 && !deadline.has_passed()) publish();
@@ -379,13 +402,13 @@ TEST_P(HostingTest, on_lag_tells_of_soft_limits_skips_and_disconnects) {
                                  : topic == "skip" ? "lag skipped skip"
                                                    : "lag disconnected hard";
     if (topic == "skip") {
-      while (host_.notes.empty() && stalled.read_some(deadline)) {
+      while (host_.notes().empty() && stalled.read_some(deadline)) {
       }
     }
-    ASSERT_TRUE(host_.wait_notes(1)) << topic;
-    EXPECT_EQ(host_.notes[0].rfind(expected, 0), 0U) << host_.notes[0];
+    ASSERT_TRUE(host_.wait_told(1)) << topic;
+    EXPECT_EQ(host_.told(0).note.rfind(expected, 0), 0U) << host_.told(0).note;
     ::shutdown(stalled.fd(), SHUT_RDWR);
-    ASSERT_TRUE(host_.wait_notes(2)) << topic;
+    ASSERT_TRUE(host_.wait_told(2)) << topic;
   }
 }
 
@@ -444,7 +467,9 @@ TEST_P(HostingTest, a_stream_ends_with_its_right_and_goes_on_when_that_is_renewe
   std::atomic<int> outcome{-1};
   const auto renew = [&](const std::string& subject) {
     outcome = -1;
-    engine_->start_renew(connection, subject, begin + 3'600'000, [&](RenewOutcome said) { outcome = static_cast<int>(said); });
+    engine_->start_renew(
+        connection, begin + 3'600'000, [&](const SubscriberView& subscriber) { return subscriber.subject == subject; },
+        [&](RenewOutcome said) { outcome = static_cast<int>(said); });
     while (outcome < 0 && !deadline.has_passed()) std::this_thread::yield();
     return outcome.load();
   };

@@ -38,7 +38,7 @@ class Recorder final : public BatchPublisher {
 const std::vector<std::string> kPatterns = {"open*"};
 
 NdjsonTarget target_of(Recorder& recorder) {
-  return {.publisher = &recorder, .right = PublishRight("", nullptr), .path_topic = "", .line_bytes_max = 200};
+  return {.publisher = &recorder, .access = {}, .path_topic = "", .line_bytes_max = 200};
 }
 
 TEST(NdjsonBody, is_published_as_one_batch) {
@@ -78,12 +78,36 @@ TEST(NdjsonBody, with_a_bad_line_is_refused_whole) {
 TEST(NdjsonBody, is_refused_for_a_topic_without_the_right) {
   Recorder recorder;
   NdjsonTarget target = target_of(recorder);
-  target.right = PublishRight("not yours", &kPatterns);
+  AuditLog audit(nullptr, AuditLevel::off);
+  target.access = PublishAccess(PublishRight(forbidden("not yours"), &kPatterns), {}, "", audit, system_clock());
   EXPECT_EQ(publish_ndjson(target, R"({"topic":"open.a","data":1})").status, 200);
   const Response response = publish_ndjson(target, "{\"topic\":\"open.a\",\"data\":1}\n{\"topic\":\"a\",\"data\":1}");
   EXPECT_EQ(response.status, 403);
   EXPECT_NE(response.body.find("line 2: not yours"), std::string::npos) << response.body;
   EXPECT_EQ(recorder.story, "open.a=1;");
+}
+
+class HandClock final : public Clock {
+ public:
+  [[nodiscard]] std::uint64_t wall_ms() const override { return now_ms; }
+  std::uint64_t now_ms = 1000;
+};
+
+TEST(EndlessNdjson, ends_the_exchange_when_the_token_has_expired) {
+  Recorder recorder;
+  AuditLog audit(nullptr, AuditLevel::off);
+  HandClock clock;
+  NdjsonTarget target = target_of(recorder);
+  target.access = PublishAccess(PublishRight(forbidden("not yours"), nullptr, {"a"}, 2000), {}, "", audit, clock);
+  NdjsonReader reader(target);
+  std::string out;
+  EXPECT_TRUE(reader.on_body("{\"topic\":\"a\",\"data\":1}\n{\"topic\":\"a\",", out));
+  clock.now_ms = 2000;
+  const std::string answers = out;
+  EXPECT_FALSE(reader.on_body("\"data\":2}\n", out));
+  reader.on_end(out);
+  EXPECT_EQ(out, answers);
+  EXPECT_EQ(recorder.story, "a=1;");
 }
 
 constexpr const char* kEndless =

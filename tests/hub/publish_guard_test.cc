@@ -17,7 +17,7 @@ struct Row {
 
 std::string refusal_of(const PublishGuard& guard, const std::string& host, const std::vector<RequestHeader>& headers,
                        std::string_view topic = "a", std::uint32_t listener = 0) {
-  return guard.right_of(Request{.method = "POST", .host = host, .headers = headers, .listener = listener}).refusal(topic);
+  return guard.right_of(Request{.method = "POST", .host = host, .headers = headers, .listener = listener}).verdict(topic).detail;
 }
 
 TEST(PublishGuard, lets_this_machine_publish_on_loopback) {
@@ -78,7 +78,9 @@ TEST(PublishGuard, patterns_open_topics_but_not_to_pages_of_other_origins) {
   EXPECT_NE(refusal_of(guard, "www.example", {}, ""), "") << "connections are no topic";
   EXPECT_EQ(refusal_of(guard, "www.example", {{"Origin", "http://www.example"}}, "chat"), "");
   EXPECT_EQ(refusal_of(guard, "www.example", {{"Origin", "https://app.example"}}, "chat"), "");
+  EXPECT_EQ(refusal_of(guard, "www.example", {{"Origin", "https://www.example"}}, "chat"), "") << "a proxy ends TLS";
   EXPECT_NE(refusal_of(guard, "www.example", {{"Origin", "https://evil.example"}}, "chat"), "");
+  EXPECT_NE(refusal_of(guard, "", {{"Origin", "http://"}}, "chat"), "") << "HTTP/1.0 without Host";
 }
 
 TEST(PublishGuard, a_pattern_for_everything_includes_connections) {

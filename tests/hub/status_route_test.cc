@@ -92,6 +92,7 @@ TEST(Listing, describes_connections) {
   info.lag = {.events = 3, .bytes = 100, .age_ms = 250};
   page.connections.push_back(info);
   info.peer = "127.0.0.1:5";
+  info.subject = "ann";
   info.is_blocked = true;
   info.blocked_ms = 1200;
   info.age_ms = 5000;
@@ -99,9 +100,9 @@ TEST(Listing, describes_connections) {
   page.next = "1-77";
   EXPECT_EQ(
       connections_json(page),
-      R"({"connections":[{"id":"0f","peer":null,"topics":["a\"b","c"],"topic_count":20,"sent":"5-7",)"
+      R"({"connections":[{"id":"0f","peer":null,"subject":null,"topics":["a\"b","c"],"topic_count":20,"sent":"5-7",)"
       R"("lag":{"events":3,"bytes":100,"age_ms":250},"over_soft_limit":false,"blocked":false,"blocked_ms":0,"age_ms":0},)"
-      R"({"id":"0f","peer":"127.0.0.1:5","topics":["a\"b","c"],"topic_count":20,"sent":"5-7",)"
+      R"({"id":"0f","peer":"127.0.0.1:5","subject":"ann","topics":["a\"b","c"],"topic_count":20,"sent":"5-7",)"
       R"("lag":{"events":3,"bytes":100,"age_ms":250},"over_soft_limit":false,"blocked":true,"blocked_ms":1200,"age_ms":5000}],"next":"1-77"})");
 }
 

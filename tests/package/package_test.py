@@ -70,12 +70,12 @@ def build_with_cmake(project, target, **variables):
 
 
 class PackageTest(unittest.TestCase):
-    def assert_serves(self, program):
-        """The program publishes a line of its input to a stream that is open when it comes."""
+    def assert_serves(self, program, topic="lines"):
+        """The program says where it listens, and publishes a line of its input to a stream that is open when it comes."""
         with subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
             self.addCleanup(server.kill)
-            url = server.stdout.readline().strip()
-            command = ["curl", "-sSN", "--max-time", str(COMMAND_SECONDS_MAX), f"{url}/events/lines?limit=1"]
+            url = server.stdout.readline().split()[-1]
+            command = ["curl", "-sSN", "--max-time", str(COMMAND_SECONDS_MAX), f"{url}/events/{topic}?limit=1"]
             with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as client:
                 self.addCleanup(client.kill)
                 opening = iter(client.stdout.readline, "")
@@ -85,6 +85,30 @@ class PackageTest(unittest.TestCase):
                 self.assertIn("\ndata: hello\n\n", client.stdout.read())
             server.stdin.close()
             self.assertEqual(server.wait(COMMAND_SECONDS_MAX), 0)
+
+
+class Tutorial(PackageTest):
+    """docs/EMBEDDING.md, followed to the letter: but for the port, and that all of its files make one project."""
+
+    def test_every_block_of_code_builds_and_every_program_serves(self):
+        folder = scratch() / "tutorial"
+        folder.mkdir()
+        text = (SOURCE / "docs/EMBEDDING.md").read_text()
+        blocks = re.findall(r"^```(?:cpp|cmake)\n(?://|#) (\S+)\n((?s:.*?))^```$", text, re.MULTILINE)
+        self.assertEqual(len(blocks), len(re.findall("^```(?:cpp|cmake)", text, re.MULTILINE)), "a block does not begin with its file's name")
+        for name, code in blocks:
+            (folder / name).write_text(code.replace("127.0.0.1:8080", "127.0.0.1:0").replace("htons(8080)", "0"))
+        programs = [file.stem for file in sorted(folder.glob("*.cc")) if "int main()" in file.read_text()]
+        with (folder / "CMakeLists.txt").open("a") as cmake:
+            for name in {file.stem for file in folder.glob("*.cc")} - {"news"}:
+                cmake.write(f"add_{'executable(' if name in programs else 'library('}{name} {name}.cc)\n")
+                cmake.write(f"target_link_libraries({name} broadside::engine)\n")
+        flags = "-Wall -Wextra -Werror -Wno-missing-field-initializers"
+        built = build_with_cmake(folder, "all", CMAKE_PREFIX_PATH=installed(), CMAKE_CXX_FLAGS=flags).parent
+        self.assertEqual(programs, ["adopt", "loop", "news", "page"])
+        for name in programs:
+            with self.subTest(name):
+                self.assert_serves(built / name, topic="news")
 
 
 class Installed(PackageTest):

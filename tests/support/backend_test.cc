@@ -28,6 +28,7 @@ void BackendTest::start(std::vector<std::string> flags, std::vector<std::string>
   std::string problem;
   server_ = ServerProcess::start({.backend = GetParam(), .listen = std::move(listen), .flags = std::move(flags)}, &problem);
   is_stopped_ = false;
+  log_seen_ = 0;
   // Nothing of the test can go on without it; GoogleTest reports what is thrown as the test's failure.
   if (server_ == nullptr) throw std::runtime_error("the server did not start: " + problem);
 }
@@ -98,6 +99,19 @@ bool BackendTest::wait_subscribers(std::string_view topic, std::int64_t count) c
     poll(nullptr, 0, 10);  // There is nothing to wait on from outside: ask again, a hundred times a second at most.
   }
   return false;
+}
+
+bool BackendTest::wait_log(std::string_view text) {
+  const Deadline deadline = soon();
+  for (;;) {
+    const std::string log = server().process().stderr_text();
+    if (const std::size_t at = log.find(text, log_seen_); at != std::string::npos) {
+      log_seen_ = at + text.size();
+      return true;
+    }
+    if (deadline.has_passed()) return false;
+    poll(nullptr, 0, 10);  // A file cannot be waited for: ask again, a hundred times a second at most.
+  }
 }
 
 void expect_problem(const HttpResponse& response, int status, std::string_view detail_has) {

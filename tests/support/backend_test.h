@@ -51,10 +51,13 @@ class BackendTest : public ::testing::TestWithParam<std::string> {
   std::vector<Published> publish_many(std::string_view topic, int count, const std::string& prefix = "") const;
   // Waits until `/topics/{topic}` counts so many subscribers: the server has noticed who came and who went.
   [[nodiscard]] bool wait_subscribers(std::string_view topic, std::int64_t count) const;
+  // Waits until the server's log has `text` behind what it had when it was last asked.
+  [[nodiscard]] bool wait_log(std::string_view text);
 
  private:
   std::unique_ptr<ServerProcess> server_;
   bool is_stopped_ = false;
+  std::size_t log_seen_ = 0;
 };
 
 // The parts of a publish's answer.

@@ -136,12 +136,16 @@ std::uint64_t ChildProcess::rss_bytes() const {
 }
 
 std::unique_ptr<ServerProcess> ServerProcess::start(const ServerOptions& options, std::string* problem) {
-  std::vector<std::string> arguments = {program_path(), "serve"};
-  for (const std::string& address : options.listen) arguments.insert(arguments.end(), {"--listen", address});
-  arguments.insert(arguments.end(), {"--backend", options.backend});
-  arguments.insert(arguments.end(), options.flags.begin(), options.flags.end());
+  std::vector<std::string> command = {program_path(), "serve"};
+  for (const std::string& address : options.listen) command.insert(command.end(), {"--listen", address});
+  command.insert(command.end(), {"--backend", options.backend});
+  command.insert(command.end(), options.flags.begin(), options.flags.end());
+  return run(command, problem);
+}
+
+std::unique_ptr<ServerProcess> ServerProcess::run(const std::vector<std::string>& command, std::string* problem) {
   std::unique_ptr<ServerProcess> server(new ServerProcess());
-  server->process_ = ChildProcess::spawn(arguments);
+  server->process_ = ChildProcess::spawn(command);
   if (server->process_ == nullptr) {
     *problem = "fork failed";
     return nullptr;
@@ -154,7 +158,7 @@ std::unique_ptr<ServerProcess> ServerProcess::start(const ServerOptions& options
     server->ports_.push_back(static_cast<std::uint16_t>(std::strtoul(line->c_str() + line->rfind(':') + 1, nullptr, 10)));
     if (server->ports_.size() == tcp_count) return server;
   }
-  *problem = "no `listening on http...` lines from " + program_path() + "; stderr: " + server->process_->stderr_text();
+  *problem = "no `listening on http...` lines from " + command[0] + "; stderr: " + server->process_->stderr_text();
   return nullptr;
 }
 

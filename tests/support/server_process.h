@@ -60,8 +60,11 @@ struct ServerOptions {
 // A server that is ready for requests.
 class ServerProcess {
  public:
-  // Waits for the `listening on` line. Null with the reason and stderr in `problem` when that does not come.
+  // `broadside serve`.
   static std::unique_ptr<ServerProcess> start(const ServerOptions& options, std::string* problem);
+  // Any program that serves. Waits for its `listening on` line; null with the reason and stderr in `problem` when that does not
+  // come.
+  static std::unique_ptr<ServerProcess> run(const std::vector<std::string>& command, std::string* problem);
 
   // Of the first of ServerOptions::listen that is no Unix socket; and of all of these.
   [[nodiscard]] std::uint16_t port() const { return ports_.front(); }

@@ -92,7 +92,7 @@ TEST(ConfigFile, what_cannot_be_read_says_why) {
   const std::pair<const char*, const char*> cases[] = {
       {"/nowhere/broadside.toml", "/nowhere/broadside.toml: cannot be read: No such file or directory"},
       {"/", "/: cannot be read: Is a directory"},
-      {"/dev/zero", "/dev/zero: cannot be read: it is larger than 1 MiB"},
+      {"/dev/zero", "/dev/zero: cannot be read: it is larger than 1024 KiB"},
   };
   for (const auto& [path, problem] : cases) EXPECT_EQ(read_config(path).problems, Values{problem});
 }

@@ -110,7 +110,28 @@ TEST(ServeOptions, are_taken_from_flags) {
                    "0.5",
                    "--snapshot",
                    "--stream-age-max",
-                   "1h"},
+                   "1h",
+                   "--auth-key",
+                   "HS256:secret.bin,kid=a,b",
+                   "--auth-key",
+                   "RS256:env:KEY",
+                   "--auth-jwks",
+                   "keys.json",
+                   "--auth-cookie",
+                   "__Host-auth",
+                   "--auth-query",
+                   "--auth-audience",
+                   "a",
+                   "--auth-issuer",
+                   "b",
+                   "--auth-clock-skew",
+                   "5s",
+                   "--anonymous-subscribe",
+                   "public.*",
+                   "--admin-listen",
+                   "127.0.0.1:0",
+                   "--audit-log",
+                   "all"},
                   options),
             "");
   EXPECT_EQ(options.config.listen, (std::vector<std::string>{"127.0.0.1:0", "[::1]:80"}));
@@ -130,6 +151,16 @@ TEST(ServeOptions, are_taken_from_flags) {
   EXPECT_EQ(rules.rate, 0.5);
   EXPECT_TRUE(rules.snapshot);
   EXPECT_EQ(options.config.stream_age_max_ms, 3'600'000U);
+  EXPECT_EQ(options.keys.keys, (std::vector<std::string>{"HS256:secret.bin,kid=a,b", "RS256:env:KEY"}));
+  EXPECT_EQ(options.keys.jwks_path, "keys.json");
+  EXPECT_EQ(options.carriers.cookie, "__Host-auth");
+  EXPECT_TRUE(options.carriers.takes_query);
+  EXPECT_EQ(options.token_rules.audiences, std::vector<std::string>{"a"});
+  EXPECT_EQ(options.token_rules.issuers, std::vector<std::string>{"b"});
+  EXPECT_EQ(options.token_rules.clock_skew_ms, 5000U);
+  EXPECT_EQ(options.anonymous_subscribe, std::vector<std::string>{"public.*"});
+  EXPECT_EQ(options.admin_listen, std::vector<std::string>{"127.0.0.1:0"});
+  EXPECT_EQ(options.audit_level, hub::AuditLevel::all);
 }
 
 TEST(ServeOptions, are_taken_from_the_environment_where_no_flag_says_otherwise) {
@@ -156,6 +187,13 @@ TEST(ServeOptions, name_the_flag_that_is_wrong) {
                                                                                    {"--heartbeat", "5000000s"},
                                                                                    {"--cors-origin", "a.example"},
                                                                                    {"--anonymous-publish", ""},
+                                                                                   {"--anonymous-subscribe", ""},
+                                                                                   {"--auth-key", "none:a"},
+                                                                                   {"--auth-key", "HS256:"},
+                                                                                   {"--auth-cookie", "a b"},
+                                                                                   {"--auth-clock-skew", "30"},
+                                                                                   {"--admin-listen", "8081"},
+                                                                                   {"--audit-log", "some"},
                                                                                    {"--policy", "drop"},
                                                                                    {"--rate", "fast"},
                                                                                    {"--rate", "-1"},
@@ -174,6 +212,34 @@ TEST(ServeOptions, refuse_an_address_that_others_reach_unless_told) {
   EXPECT_NE(start_refusal(options).find("--anonymous-publish"), std::string::npos);
   options.anonymous_publish = {"a"};
   EXPECT_EQ(start_refusal(options), "");
+  options.anonymous_publish.clear();
+  EXPECT_NE(start_refusal(options).find("--auth-key"), std::string::npos);
+  options.keys.jwks_path = "keys.json";
+  EXPECT_EQ(start_refusal(options), "");
+}
+
+TEST(ServeOptions, open_an_admin_address_where_no_other_would_be_for_it) {
+  const auto opened = [](std::vector<std::string> listen, std::vector<std::string> admin_listen = {}) {
+    ServeOptions options;
+    options.config.listen = std::move(listen);
+    options.admin_listen = std::move(admin_listen);
+    return default_admin_listen(options);
+  };
+  EXPECT_EQ(opened({"0.0.0.0:80"}), Values{"127.0.0.1:8081"});
+  EXPECT_EQ(opened({"0.0.0.0:80", "[::]:80"}), Values{"127.0.0.1:8081"});
+  EXPECT_EQ(opened({"127.0.0.1:80"}), Values{});
+  EXPECT_EQ(opened({"0.0.0.0:80", "[::1]:80"}), Values{});
+  EXPECT_EQ(opened({"0.0.0.0:80", "unix:/run/b"}), Values{});
+  EXPECT_EQ(opened({"0.0.0.0:80"}, {"10.0.0.1:81"}), Values{}) << "somebody said which";
+}
+
+TEST(ServeOptions, put_admin_addresses_behind_the_others) {
+  ServeOptions options;
+  options.config.listen = {"127.0.0.1:1", "127.0.0.1:2"};
+  options.admin_listen = {"127.0.0.1:3"};
+  EXPECT_EQ(engine_config(options).listen, (Values{"127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"}));
+  EXPECT_EQ(hub_options(options).authority.listen, (Values{"127.0.0.1:1", "127.0.0.1:2"}));
+  EXPECT_EQ(hub_options(options).authority.admin_listen, Values{"127.0.0.1:3"});
 }
 
 TEST(StderrLog, writes_one_line_whatever_the_message) {

@@ -146,8 +146,20 @@ const Wrong kSections[] = {
     {"[[topic]]\npattern = \"ab\"\n[[topic]]\npattern = \"a*\"\n[[topic]]\npattern = \"*b\"\n[[topic]]\npattern = \"*\"", {}},
     {"listen = [\"0.0.0.0:80\"]\nxyzzy = 1",
      {"f:2:1: unknown key `xyzzy`",
-      "listen 0.0.0.0:80: others can reach this address, and publishing needs no token yet; listen on 127.0.0.1, or name the "
-      "topics that anybody may publish to: --anonymous-publish 'public.*' ('*' = all)"}},
+      "listen 0.0.0.0:80: others can reach this address, and nothing says who may publish; listen on 127.0.0.1, or give "
+      "publishers tokens: --auth-key HS256:FILE, or name the topics that anybody may publish to: --anonymous-publish 'public.*' "
+      "('*' = all)"}},
+    {"listen = [\"0.0.0.0:80\"]\nauth_key = [\"HS256:secret\"]", {}},
+    {"listen = [\"0.0.0.0:80\"]\nauth_jwks = \"keys.json\"", {}},
+    {"anonymous_subscribe = [\"public.*\"]",
+     {"anonymous_subscribe: without a key (--auth-key, --auth-jwks) everybody may subscribe to everything; set one, or leave "
+      "this "
+      "out"}},
+    {"anonymous_subscribe = [\"public.*\"]\nauth_jwks = \"keys.json\"", {}},
+    {"auth_key = [\"none:secret\"]",
+     {"f:1:1: `auth_key`: write ALG:FILE or ALG:env:NAME, perhaps with ,kid=NAME behind; ALG is HS256, HS384, HS512, RS256, "
+      "ES256 or "
+      "EdDSA"}},
 };
 INSTANTIATE_TEST_SUITE_P(Sections, SettleProblems, ::testing::ValuesIn(kSections));
 

@@ -87,6 +87,8 @@ void add_target_options(OptionTable& table, LoadOptions& options) {
              "Its body: raw '{data}', a form 'topic={topic}&data={data}', or JSON '{\"data\":\"{data}\"}'");
   table.text("publish_type", options.publish_type, "TYPE", "Its Content-Type");
   table.list("header", options.headers, "HEADER", "A header of every request, 'Name: value'; repeatable", header_problem);
+  table.text("token", options.token.text, "TOKEN", kTokenHelp);
+  table.text("token_file", options.token.path, "FILE", kTokenFileHelp);
   table.list("publish_header", options.publish_headers, "HEADER", "A header of every publish; repeatable", header_problem);
 }
 
@@ -202,6 +204,9 @@ std::string check_load_options(LoadOptions& options) {
   }
   if (std::string wrong = parse_endpoint(options.subscribe_url, options.subscribe); !wrong.empty()) return wrong;
   if (std::string wrong = parse_endpoint(options.publish_url, options.publish); !wrong.empty()) return wrong;
+  const Result<std::string> token = authorization_field(options.token);
+  if (!token) return "--token: " + token.error().message;
+  if (!token.value().empty()) options.headers.push_back(token.value());
   if (options.streams == 0 || options.streams > kStreamsMax) return "--streams is 1 to " + std::to_string(kStreamsMax);
   if (options.topics == 0 || options.topics > kTopicsMax) return "--topics is 1 to " + std::to_string(kTopicsMax);
   if (options.is_conflated && options.keys == 0) return "--conflated: say how many keys there are (--keys)";

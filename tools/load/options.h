@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/units.h"
+#include "tools/client_token.h"
 
 namespace broadside::tools::load {
 
@@ -29,6 +30,7 @@ struct LoadOptions {
   Endpoint publish;
   std::vector<std::string> headers;  // "Name: value", of every request.
   std::vector<std::string> publish_headers;
+  TokenSource token;
   std::string publish_method = "POST";
   std::string publish_type = "text/plain";
   std::string publish_body = "{data}";
