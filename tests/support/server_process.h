@@ -78,6 +78,7 @@ class ServerProcess {
 
  private:
   ServerProcess() = default;
+  bool read_port(const Deadline& deadline);  // Of the next `listening on` line.
 
   std::unique_ptr<ChildProcess> process_;
   std::vector<std::uint16_t> ports_;
