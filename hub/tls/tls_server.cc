@@ -2,6 +2,7 @@
 #include "hub/tls/tls_server.h"
 
 #include <algorithm>
+#include <new>
 #include <tuple>
 #include <utility>
 
@@ -52,7 +53,7 @@ std::unique_ptr<Transport> TlsServer::make_transport() noexcept {
     const std::lock_guard lock(mutex_);
     context = context_;
   }
-  return TlsTransport::make(std::move(context));
+  return std::unique_ptr<Transport>(new (std::nothrow) TlsTransport(std::move(context)));
 }
 
 Result<Done> TlsServer::reload(const TlsOptions& options) {

@@ -54,23 +54,22 @@ void append_refusal(std::string& out) {
 
 }  // namespace
 
-std::unique_ptr<TlsTransport> TlsTransport::make(std::shared_ptr<const TlsContext> context) {
-  SslPointer ssl = context->make_ssl();
+// False: there is no memory.
+bool TlsTransport::open() {
+  ssl_ = context_->make_ssl();
   BIO* input = BIO_new(BIO_s_mem());
   BIO* output = BIO_new(BIO_s_mem());
-  std::unique_ptr<TlsTransport> made;
-  if (ssl != nullptr && input != nullptr && output != nullptr) {
-    SSL_set_bio(ssl.get(), input, output);
-    SSL_set_accept_state(ssl.get());
-    made.reset(new (std::nothrow) TlsTransport(std::move(context), std::move(ssl)));
-    if (made == nullptr) return nullptr;
-    SSL_set_app_data(made->ssl_.get(), made.get());
-    SSL_set_msg_callback_arg(made->ssl_.get(), made.get());
-    return made;
+  if (ssl_ == nullptr || input == nullptr || output == nullptr) {
+    BIO_free(input);
+    BIO_free(output);
+    ssl_.reset();
+    return false;
   }
-  BIO_free(input);
-  BIO_free(output);
-  return nullptr;
+  SSL_set_bio(ssl_.get(), input, output);
+  SSL_set_accept_state(ssl_.get());
+  SSL_set_app_data(ssl_.get(), this);
+  SSL_set_msg_callback_arg(ssl_.get(), this);
+  return true;
 }
 
 void TlsTransport::set_callbacks(SSL_CTX* context) {
@@ -132,10 +131,13 @@ Transport::Outcome TlsTransport::read(std::string& plain) {
 
 Transport::Outcome TlsTransport::on_received(std::string_view bytes, std::string& plain, std::string& out) noexcept {
   BROADSIDE_ASSERT(!bytes.empty());
-  // A handshake begins with content type 22; a request with a letter.
-  if (!std::exchange(has_begun_, true) && bytes.front() >= 'A' && bytes.front() <= 'Z') {
-    append_refusal(out);
-    return Outcome::failed;
+  if (ssl_ == nullptr) {
+    // A handshake begins with content type 22; a request with a letter.
+    if (bytes.front() >= 'A' && bytes.front() <= 'Z') {
+      append_refusal(out);
+      return Outcome::failed;
+    }
+    if (!open()) return Outcome::failed;
   }
   ERR_clear_error();
   const int written = BIO_write(SSL_get_rbio(ssl_.get()), bytes.data(), static_cast<int>(bytes.size()));
@@ -144,7 +146,7 @@ Transport::Outcome TlsTransport::on_received(std::string_view bytes, std::string
   return outcome;
 }
 
-bool TlsTransport::is_established() const noexcept { return SSL_is_init_finished(ssl_.get()) == 1; }
+bool TlsTransport::is_established() const noexcept { return ssl_ != nullptr && SSL_is_init_finished(ssl_.get()) == 1; }
 
 bool TlsTransport::seal(std::string_view plain, std::string& out) noexcept {
   ERR_clear_error();
