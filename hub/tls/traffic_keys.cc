@@ -60,16 +60,17 @@ std::optional<WriteKeys> tls12_write_keys(AeadCipher cipher, const char* digest,
   const std::size_t key_bytes = key_bytes_of(cipher);
   const std::size_t iv_bytes = cipher == AeadCipher::chacha20_poly1305 ? keys.iv.size() : 4;
   // The client's key, the server's key, the client's IV, the server's IV.
-  std::array<unsigned char, 2 * (32 + 12)> block{};
+  std::array<unsigned char, 88> block{};  // Twice 32 and 12.
   const std::array parameters = {text_param(OSSL_KDF_PARAM_DIGEST, digest),
                                  bytes_param(OSSL_KDF_PARAM_SECRET, master_secret),
                                  bytes_param(OSSL_KDF_PARAM_SEED, bytes_of("key expansion")),
                                  bytes_param(OSSL_KDF_PARAM_SEED, server_random),
                                  bytes_param(OSSL_KDF_PARAM_SEED, client_random),
                                  OSSL_PARAM_construct_end()};
-  if (!derive("TLS1-PRF", parameters.data(), std::span(block).first(2 * (key_bytes + iv_bytes)))) return {};
-  std::copy_n(block.begin() + key_bytes, key_bytes, keys.key.begin());
-  std::copy_n(block.begin() + 2 * key_bytes + iv_bytes, iv_bytes, keys.iv.begin());
+  const std::span<unsigned char> used = std::span(block).first(2 * (key_bytes + iv_bytes));
+  if (!derive("TLS1-PRF", parameters.data(), used)) return {};
+  std::ranges::copy(used.subspan(key_bytes, key_bytes), keys.key.begin());
+  std::ranges::copy(used.last(iv_bytes), keys.iv.begin());
   OPENSSL_cleanse(block.data(), block.size());
   return keys;
 }
