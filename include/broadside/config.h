@@ -8,6 +8,8 @@
 
 namespace broadside {
 
+class TransportFactory;
+
 enum class Backend : std::uint8_t { automatic, uring, epoll };
 
 enum class LogLevel : std::uint8_t { debug, info, warning, error };
@@ -62,10 +64,13 @@ struct TopicSection {
 
 // Times are milliseconds, sizes bytes, unless the name says otherwise. Engine::create refuses what is out of range.
 struct Config {
-  std::vector<std::string> listen;       // `HOST:PORT`, `[::1]:PORT` or `unix:PATH`; port 0 = any. Empty: no listener.
-  std::uint32_t shards = 0;              // Threads, 1 to 256; 0 = one per core this process may run on.
-  Backend backend = Backend::automatic;  // io_uring where it works, else epoll; the log says which and why.
-  std::uint32_t connections_max = 0;     // Subscribers, 1 to 4,000,000; 0 = what RLIMIT_NOFILE allows without tables.
+  // `HOST:PORT`, `[::1]:PORT` or `unix:PATH`; port 0 = any. `https://` before HOST: its connections are sealed; `http://` says
+  // nothing. Empty: no listener.
+  std::vector<std::string> listen;
+  TransportFactory* transports = nullptr;  // What https:// addresses need; outlives the engine.
+  std::uint32_t shards = 0;                // Threads, 1 to 256; 0 = one per core this process may run on.
+  Backend backend = Backend::automatic;    // io_uring where it works, else epoll; the log says which and why.
+  std::uint32_t connections_max = 0;       // Subscribers, 1 to 4,000,000; 0 = what RLIMIT_NOFILE allows without tables.
 
   std::uint32_t head_bytes_max = 16 << 10;        // Request head, 1 KiB to 1 MiB: room for large cookies.
   std::uint32_t head_timeout_ms = 10'000;         // From accept, or the first byte of a later request, to the end of its head.
