@@ -67,7 +67,8 @@ bool PublishGuard::is_from_foreign_page(const Request& request) const {
   const std::string host(request.host);
   const bool is_sealed = request.listener < listeners_.size() && listeners_[request.listener].is_sealed;
   // https where we are not sealed: something in front of us ended it.
-  const bool is_own = equals_ignoring_case(origin, "https://" + host) || (!is_sealed && equals_ignoring_case(origin, "http://" + host));
+  const bool is_own =
+      equals_ignoring_case(origin, "https://" + host) || (!is_sealed && equals_ignoring_case(origin, "http://" + host));
   return host.empty() || !is_own;
 }
 

@@ -367,7 +367,8 @@ constexpr const char* kEnvironmentPrefix = "BROADSIDE_";
 constexpr const char* kFooter =
     "Every flag has an environment variable (shown as Env) and, but for --config and --check-config, a key in the file of\n"
     "--config: --history-age is history_age. The flag wins over the environment, which wins over the file. In BROADSIDE_LISTEN,\n"
-    "BROADSIDE_ADMIN_LISTEN, BROADSIDE_CORS_ORIGIN, BROADSIDE_TLS_CERT and BROADSIDE_TLS_KEY several values are separated by commas.\n"
+    "BROADSIDE_ADMIN_LISTEN, BROADSIDE_CORS_ORIGIN, BROADSIDE_TLS_CERT and BROADSIDE_TLS_KEY several values are separated by "
+    "commas.\n"
     "SIGHUP reads the file, the keys and the certificates again; SIGTERM or SIGINT drains, a second one stops at once.\n\n"
     "A token's claim \"broadside\" says what it allows, topics by patterns:\n"
     "  {\"subscribe\": [\"prices.*\"], \"publish\": [\"*\"], \"send\": true, \"admin\": true}\n\n"
