@@ -32,7 +32,7 @@ if(BROADSIDE_SHARED)
 else()
   broadside_install_pc(broadside DESCRIPTION "${PROJECT_DESCRIPTION}" LIBS "-lbroadside -lstdc++ -lm -pthread" REQUIRES liburing)
 endif()
-broadside_install_pc(broadside_sse DESCRIPTION "Server-Sent Events codec" LIBS "-lbroadside_sse")
+broadside_install_pc(broadside_sse DESCRIPTION "Server-Sent Events codec" LIBS "-lbroadside_sse -lstdc++")
 
 install(FILES LICENSE DESTINATION "${CMAKE_INSTALL_DATADIR}/doc/libbroadside-dev" RENAME copyright COMPONENT dev)
 if(TARGET broadside)

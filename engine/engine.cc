@@ -21,7 +21,9 @@ Error bad(std::string message) { return Error{Error::Code::invalid_argument, std
 Engine::Engine(std::unique_ptr<EngineCore> core) : core_(std::move(core)) {}
 Engine::Engine(Engine&&) noexcept = default;
 Engine& Engine::operator=(Engine&&) noexcept = default;
-Engine::~Engine() = default;
+Engine::~Engine() {
+  if (core_ != nullptr) core_->stop();  // While the host, which hears of it, may still call us.
+}
 
 Result<Engine> Engine::create(const Config& config, RequestHandler* handler) {
   auto core = std::make_unique<EngineCore>(config, handler);
@@ -100,7 +102,8 @@ Result<Done> Engine::start_send_to(std::string_view connection, const Event& eve
   }
   message.on_sent = std::move(done);
   append_event_body(message.event_body, event);
-  core_->shards()[shard_of_id(message.id, core_->shared().shard_count)]->post(std::move(message));
+  const std::uint32_t shard = shard_of_id(message.id, core_->shared().shard_count);
+  core_->shards()[shard]->post(std::move(message));
   return Done{};
 }
 
@@ -110,7 +113,8 @@ void Engine::start_renew(std::string_view connection, std::uint64_t expires_ms, 
   if (!parse_id(connection, message.id)) return done(RenewOutcome::unknown);
   message.renewal =
       std::make_unique<Renewal>(Renewal{.expires_ms = expires_ms, .allows = std::move(allows), .done = std::move(done)});
-  core_->shards()[shard_of_id(message.id, core_->shared().shard_count)]->post(std::move(message));
+  const std::uint32_t shard = shard_of_id(message.id, core_->shared().shard_count);
+  core_->shards()[shard]->post(std::move(message));
 }
 
 void Engine::decide(ResponseToken token, SubscribeDecision decision) {

@@ -169,6 +169,7 @@ bool Shard::on_head(Connection& connection, std::size_t consumed) {
     return true;
   }
   if (exchange.body_left > config_->body_bytes_max) {
+    exchange.phase = Exchange::Phase::head;  // Which has been read, and tells the host which headers go with the refusal.
     refuse(connection, 413, "the body is larger than --body-bytes");
     return false;
   }

@@ -14,6 +14,7 @@ namespace broadside {
 namespace {
 
 constexpr std::size_t kOwnBytesMax = 64 << 10;  // Targeted events that wait: one more is refused, 429; a larger one always, 413.
+constexpr std::size_t kSubjectBytesMax = 255;
 constexpr std::size_t kIdLineBytesMax = 4 + kPositionTextMax + 1;
 
 }  // namespace
@@ -149,7 +150,7 @@ void Shard::begin_stream(Connection& connection, const SubscribeRequest& request
   connection.own->bytes = std::move(head);
   if (!admission.subject.empty() || admission.user_data != 0 || admission.expires_ms != 0) {
     Extras& extras = connection.make_extras();
-    extras.subject = admission.subject;
+    extras.subject = admission.subject.substr(0, kSubjectBytesMax);
     extras.user_data = admission.user_data;
     extras.expires_ms = admission.expires_ms;
   }
@@ -189,7 +190,7 @@ void Shard::set_bounds(Connection& connection, const SubscribeRequest& request, 
   wheel_.set(connection, first_ticks);
   double rate = plan.rate;
   for (const double other : {request.rate, admission.rate_max}) {
-    if (other > 0 && (rate == 0 || other < rate)) rate = other;
+    if (other > 0 && (rate == 0 || other < rate)) rate = std::clamp(other, kRateMin, kRateMax);
   }
   set_rate(connection, rate);
 }

@@ -10,7 +10,9 @@
 namespace broadside {
 
 // Visits a second that a subscriber may ask for, or a topic's rules name.
-[[nodiscard]] constexpr bool is_valid_rate(double rate) { return rate >= 0.01 && rate <= 100; }
+constexpr double kRateMin = 0.01;
+constexpr double kRateMax = 100;
+[[nodiscard]] constexpr bool is_valid_rate(double rate) { return rate >= kRateMin && rate <= kRateMax; }
 
 // Whether a path is a subscription's: /events or /events/...
 [[nodiscard]] bool is_subscribe_path(std::string_view path);

@@ -38,11 +38,11 @@ Hub::Hub(const HubOptions& options)
       access_log_(options.access_log),
       audit_log_(options.audit_log, options.audit_level),
       clock_(options.clock) {
-  std::uint64_t bit = 1;
+  std::size_t listener = 0;
   for (const auto* addresses : {&options.authority.listen, &options.authority.admin_listen}) {
     for (const std::string& address : *addresses) {
-      if (io::is_sealed_address(address)) sealed_listeners_ |= bit;
-      bit <<= 1;
+      if (io::is_sealed_address(address)) sealed_listeners_ |= std::uint64_t{1} << listener;
+      ++listener;
     }
   }
   if (options.hsts_s > 0) hsts_ = "Strict-Transport-Security: max-age=" + std::to_string(options.hsts_s) + "\r\n";

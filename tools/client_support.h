@@ -32,9 +32,9 @@ struct Target {
   std::string url;
   std::vector<std::string> headers;  // "Name: value", each with a colon.
   std::string unix_socket;           // Empty = TCP.
-  std::string ca_file;               // PEM of whom to believe for https; empty = the system's.
-  bool is_insecure = false;          // Believes everybody.
   TokenSource token;
+  std::string ca_file;       // PEM of whom to believe for https; empty = the system's.
+  bool is_insecure = false;  // Believes everybody.
 };
 
 // Adds the URL and the options that a Target is made of.

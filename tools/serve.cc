@@ -335,6 +335,7 @@ int serve(const ServeCommand& command) {
   const int signal_fd = block_signals();
   StderrLog log(options.log_level, options.log_format);
   options.config.log_sink = &log;
+  for (const std::string& note : settled.notes) log.log(LogLevel::info, note);
   std::unique_ptr<hub::TlsServer> tls;
   if (!options.tls.certificates.empty()) {
     Result<std::unique_ptr<hub::TlsServer>> loaded = hub::TlsServer::load(options.tls, log);
@@ -342,7 +343,6 @@ int serve(const ServeCommand& command) {
     tls = std::move(*loaded);
   }
   options.config.transports = tls.get();
-  for (const std::string& note : settled.notes) log.log(LogLevel::info, note);
   ServeOptions serving = options;
   add_admin_listen(serving, log);
   hub::Hub hub(hub_options(serving));
@@ -368,16 +368,17 @@ constexpr const char* kEnvironmentPrefix = "BROADSIDE_";
 constexpr const char* kFooter =
     "Every flag has an environment variable (shown as Env) and, but for --config and --check-config, a key in the file of\n"
     "--config: --history-age is history_age. The flag wins over the environment, which wins over the file. In BROADSIDE_LISTEN,\n"
-    "BROADSIDE_ADMIN_LISTEN, BROADSIDE_CORS_ORIGIN, BROADSIDE_TLS_CERT and BROADSIDE_TLS_KEY several values are separated by\n"
-    "commas. SIGHUP reads the file, keys and certificates again; SIGTERM or SIGINT drains, a second one stops at once.\n\n"
+    "BROADSIDE_ADMIN_LISTEN, BROADSIDE_CORS_ORIGIN, BROADSIDE_TLS_CERT and BROADSIDE_TLS_KEY several values are separated by "
+    "commas.\n"
+    "SIGHUP reads the file, the keys and the certificates again; SIGTERM or SIGINT drains, a second one stops at once.\n\n"
     "A token's claim \"broadside\" says what it allows, topics by patterns:\n"
     "  {\"subscribe\": [\"prices.*\"], \"publish\": [\"*\"], \"send\": true, \"admin\": true}\n\n"
     "Examples:\n"
     "  broadside serve --demo\n"
     "  broadside serve --config broadside.toml --check-config\n"
     "  broadside serve --listen 0.0.0.0:8080 --anonymous-publish 'public.*' --cors-origin https://app.example\n"
-    "  broadside serve --listen 0.0.0.0:443 --listen http://127.0.0.1:8080 --tls-cert site.pem --tls-key site.key\n"
     "  broadside serve --listen 0.0.0.0:8080 --auth-key HS256:secret.bin --anonymous-subscribe 'public.*'\n"
+    "  broadside serve --listen 0.0.0.0:443 --listen http://127.0.0.1:8080 --tls-cert site.pem --tls-key site.key\n"
     "  curl -d hello http://127.0.0.1:8080/events/news\n"
     "  curl -N http://127.0.0.1:8080/events/news";
 

@@ -41,8 +41,8 @@ void add_listen_options(OptionTable& table, ServeOptions& options) {
   Config& config = options.config;
   table.group(kListenGroup);
   add_address_option(table, "listen", config.listen,
-                     "HOST:PORT, [IPV6]:PORT or unix:PATH, the first two also behind http:// or https:// (--tls-cert); port 0 = "
-                     "any free one; repeatable [127.0.0.1:8080]");
+                     "HOST:PORT, [IPV6]:PORT or unix:PATH, the first two also behind http:// or https:// (--tls-cert); port "
+                     "0 = any free one; repeatable [127.0.0.1:8080]");
   add_address_option(
       table, "admin_listen", options.admin_listen,
       "Addresses where whoever reaches them may see /metrics, /topics and /connections; plain HTTP unless they say https://; "
@@ -187,8 +187,8 @@ void add_topic_options(OptionTable& table, TopicRules& rules) {
 
 void add_serve_options(OptionTable& table, ServeOptions& options) {
   add_listen_options(table, options);
-  add_tls_options(table, options);
   add_rights_options(table, options);
+  add_tls_options(table, options);
   add_topic_options(table, options.config.defaults);
   add_memory_options(table, options.config);
   add_stream_options(table, options.config);

@@ -21,12 +21,12 @@ struct ServeOptions {
   std::vector<std::string> admin_listen;  // Beside Config::listen.
   std::vector<std::string> anonymous_subscribe;
   std::vector<std::string> anonymous_publish;
-  hub::TlsOptions tls;
-  std::uint64_t hsts_ms = 180ULL * 86'400'000;  // What testers call long enough.
   hub::KeySources keys;
   hub::CarrierOptions carriers;
   hub::TokenRules token_rules;
   hub::AuditLevel audit_level = hub::AuditLevel::refused;
+  hub::TlsOptions tls;
+  std::uint64_t hsts_ms = 180ULL * 86'400'000;  // What testers call long enough.
   bool is_diagnostic_echo = false;
   bool is_demo = false;
   bool has_access_log = false;

@@ -23,6 +23,10 @@ class Host final : public RequestHandler {
     decision.admission.headers = "X-Host: yes\r\n";
     decision.admission.subject = request.header("X-Name");
     decision.admission.user_data = 7;
+    if (request.query.find("odd") != std::string_view::npos) {
+      decision.admission.subject.assign(1000, 's');
+      decision.admission.rate_max = 1e9;
+    }
     if (request.query.find("refuse") != std::string_view::npos) {
       decision.status = 403;
       decision.detail = "not for you";
@@ -187,6 +191,15 @@ TEST_P(HostingTest, authorise_refuses_or_names_other_topics) {
   publish("b", "this");
   ASSERT_TRUE(moved.wait_data(1));
   EXPECT_EQ(moved.data[0], "this");
+}
+
+TEST_P(HostingTest, an_admission_out_of_range_is_brought_into_it) {
+  START_OR_SKIP(&host_);
+  Subscriber odd(*engine_, "/events/t?odd=1");
+  ASSERT_TRUE(odd.wait_open() && host_.wait_told(1));
+  EXPECT_EQ(host_.told(0).note, "subscribe t as " + std::string(255, 's') + " 7");
+  publish("t", "x");
+  ASSERT_TRUE(odd.wait_data(1));
 }
 
 TEST_P(HostingTest, a_decision_may_come_later_and_from_another_thread) {

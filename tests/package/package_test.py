@@ -19,8 +19,10 @@ BUILD = pathlib.Path(os.environ.get("BROADSIDE_BUILD_DIR", SOURCE / "build/dev")
 CXX = os.environ.get("CXX", "c++")
 COMMAND_SECONDS_MAX = 240
 
-ENGINE = HERE / "engine"  # Projects of one main.cc each.
+ENGINE = HERE / "engine"  # Projects of one main.cc each, or of one main.c.
+C_ENGINE = HERE / "c_engine"
 CODEC = HERE / "codec"
+C_CODEC = HERE / "c_codec"
 PUBLIC_HEADERS = {f"include/broadside/{header.name}" for header in (SOURCE / "include/broadside").glob("*.h")}
 VERSION = re.search(r'#define BROADSIDE_VERSION "(.*)"', (SOURCE / "include/broadside/version.h").read_text()).group(1)
 CODEC_OUTPUT = f"note two\nlines\n7 {VERSION}\n"
@@ -57,12 +59,15 @@ def files_below(folder):
 
 def compile_program(project, name, *flags):
     program = scratch() / name
-    run(CXX, "-std=c++20", project / "main.cc", *flags, "-o", program)
+    if (project / "main.c").exists():
+        run("cc", "-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror", project / "main.c", *flags, "-o", program)
+    else:
+        run(CXX, "-std=c++20", project / "main.cc", *flags, "-o", program)
     return program
 
 
 def build_with_cmake(project, target, **variables):
-    folder = scratch() / f"build-{target}"
+    folder = scratch() / f"build-{project.name}-{target}"
     definitions = [f"-D{name}={value}" for name, value in variables.items()]
     run("cmake", "-G", "Ninja", "-S", project, "-B", folder, f"-DCMAKE_CXX_COMPILER={CXX}", *definitions)
     run("cmake", "--build", folder, "--target", target, "-j", "2")
@@ -94,18 +99,21 @@ class Tutorial(PackageTest):
         folder = scratch() / "tutorial"
         folder.mkdir()
         text = (SOURCE / "docs/EMBEDDING.md").read_text()
-        blocks = re.findall(r"^```(?:cpp|cmake)\n(?://|#) (\S+)\n((?s:.*?))^```$", text, re.MULTILINE)
-        self.assertEqual(len(blocks), len(re.findall("^```(?:cpp|cmake)", text, re.MULTILINE)), "a block does not begin with its file's name")
+        blocks = re.findall(r"^```(?:cpp|cmake|c)\n(?://|#) (\S+)\n((?s:.*?))^```$", text, re.MULTILINE)
+        self.assertEqual(len(blocks), len(re.findall("^```(?:c|cpp|cmake)$", text, re.MULTILINE)), "a block does not begin with its file's name")
         for name, code in blocks:
             (folder / name).write_text(code.replace("127.0.0.1:8080", "127.0.0.1:0").replace("htons(8080)", "0"))
-        programs = [file.stem for file in sorted(folder.glob("*.cc")) if "int main()" in file.read_text()]
+        sources = sorted(file for file in folder.iterdir() if file.suffix in (".c", ".cc"))
+        programs = [file.stem for file in sources if "int main(" in file.read_text()]
         with (folder / "CMakeLists.txt").open("a") as cmake:
-            for name in {file.stem for file in folder.glob("*.cc")} - {"news"}:
-                cmake.write(f"add_{'executable(' if name in programs else 'library('}{name} {name}.cc)\n")
-                cmake.write(f"target_link_libraries({name} broadside::engine)\n")
+            cmake.write("enable_language(C)\n")
+            for file in sources:
+                if file.stem != "news":
+                    cmake.write(f"add_{'executable(' if file.stem in programs else 'library('}{file.stem} {file.name})\n")
+                    cmake.write(f"target_link_libraries({file.stem} broadside::engine)\n")
         flags = "-Wall -Wextra -Werror -Wno-missing-field-initializers"
-        built = build_with_cmake(folder, "all", CMAKE_PREFIX_PATH=installed(), CMAKE_CXX_FLAGS=flags).parent
-        self.assertEqual(programs, ["adopt", "loop", "news", "page"])
+        built = build_with_cmake(folder, "all", CMAKE_PREFIX_PATH=installed(), CMAKE_CXX_FLAGS=flags, CMAKE_C_FLAGS=flags).parent
+        self.assertEqual(programs, ["adopt", "c_news", "loop", "news", "page"])
         for name in programs:
             with self.subTest(name):
                 self.assert_serves(built / name, topic="news")
@@ -121,10 +129,11 @@ class Installed(PackageTest):
         for path in sorted(PUBLIC_HEADERS):
             for included in re.findall(r"^\s*#\s*include\s*(\S+)", (installed() / path).read_text(), re.MULTILINE):
                 ours = f"include/{included[1:-1]}" in PUBLIC_HEADERS and included.startswith('"')
-                self.assertTrue(ours or re.match(r"<(\w+|std(int|def|bool)\.h)>$", included), f"{path} includes {included}")
+                self.assertTrue(ours or re.match(r"<(\w+|(std(int|def|bool)|string)\.h)>$", included), f"{path} includes {included}")
 
     def test_cmake_finds_the_engine(self):
-        self.assert_serves(build_with_cmake(ENGINE, "lines", CMAKE_PREFIX_PATH=installed()))
+        for project in (ENGINE, C_ENGINE):
+            self.assert_serves(build_with_cmake(project, "lines", CMAKE_PREFIX_PATH=installed()))
 
     def test_cmake_takes_only_versions_that_do_not_break_a_caller(self):
         major, minor, _ = (int(number) for number in VERSION.split("."))
@@ -147,20 +156,10 @@ class Installed(PackageTest):
         }
         self.assertEqual(run("pkg-config", "--modversion", "broadside", env=environment).strip(), VERSION)
         self.assertNotIn("-luring", flags["broadside_sse"])
-        self.assert_serves(compile_program(ENGINE, "engine", *flags["broadside"]))
-        self.assertEqual(run(compile_program(CODEC, "codec", *flags["broadside_sse"])), CODEC_OUTPUT)
-
-    def test_the_version_is_known_to_c(self):
-        source = scratch() / "version.c"
-        source.write_text(
-            "#include <stdio.h>\n"
-            '#include "broadside/version.h"\n'
-            "#if BROADSIDE_VERSION_NUMBER < 1000\n#error too old\n#endif\n"
-            "int main(void) { return puts(BROADSIDE_VERSION) < 0; }\n"
-        )
-        program = scratch() / "version"
-        run("cc", "-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror", f"-I{installed()}/include", source, "-o", program)
-        self.assertEqual(run(program), VERSION + "\n")
+        for project in (ENGINE, C_ENGINE):
+            self.assert_serves(compile_program(project, project.name, *flags["broadside"]))
+        for project in (CODEC, C_CODEC):
+            self.assertEqual(run(compile_program(project, project.name, *flags["broadside_sse"])), CODEC_OUTPUT)
 
 
 class Shared(PackageTest):
@@ -174,15 +173,19 @@ class Shared(PackageTest):
             owner = re.match(r"\S+ \w (?:broadside::|(?=broadside_))(\w+)", symbol)
             self.assertTrue(owner, symbol)
             self.assertRegex(headers, rf"BROADSIDE_API[^;{{(]*\b{owner.group(1)}\b", symbol)
+        for function in re.findall(r"BROADSIDE_API[^;{(]*\b(broadside_\w+)\(", headers):
+            self.assertTrue(any(symbol.endswith(f" T {function}") for symbol in symbols), f"{function} is not there")
 
     def test_its_name_changes_with_what_may_break_its_callers(self):
         minor = VERSION.rpartition(".")[0]
         self.assertIn(f"[libbroadside.so.{minor}]", run("readelf", "--dynamic", self.LIBRARY))
 
-    def test_a_program_runs_with_it(self):
-        program = compile_program(CODEC, "codec", f"-I{SOURCE}/include", self.LIBRARY, f"-Wl,-rpath,{BUILD}")
-        self.assertEqual(run(program), CODEC_OUTPUT)
-        self.assert_serves(compile_program(ENGINE, "engine", f"-I{SOURCE}/include", self.LIBRARY, f"-Wl,-rpath,{BUILD}"))
+    def test_programs_run_with_it(self):
+        flags = (f"-I{SOURCE}/include", self.LIBRARY, f"-Wl,-rpath,{BUILD}")
+        for project in (CODEC, C_CODEC):
+            self.assertEqual(run(compile_program(project, project.name, *flags)), CODEC_OUTPUT)
+        for project in (ENGINE, C_ENGINE):
+            self.assert_serves(compile_program(project, project.name, *flags))
 
 
 class Subproject(PackageTest):

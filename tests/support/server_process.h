@@ -64,7 +64,7 @@ class ServerProcess {
   static std::unique_ptr<ServerProcess> start(const ServerOptions& options, std::string* problem);
   // Any program that serves. Waits for its `listening on` line; null with the reason and stderr in `problem` when that does not
   // come.
-  static std::unique_ptr<ServerProcess> run(const std::vector<std::string>& command, std::string* problem);
+  static std::unique_ptr<ServerProcess> run(const std::vector<std::string>& command, std::string* problem, std::size_t urls_count = 1);
 
   // Of the first of ServerOptions::listen that is no Unix socket; and of all of these.
   [[nodiscard]] std::uint16_t port() const { return ports_.front(); }
@@ -78,7 +78,6 @@ class ServerProcess {
 
  private:
   ServerProcess() = default;
-  bool read_port(const Deadline& deadline);  // Of the next `listening on` line.
 
   std::unique_ptr<ChildProcess> process_;
   std::vector<std::uint16_t> ports_;
