@@ -193,10 +193,22 @@ TEST_P(Tls, drains_streams_with_a_notice_and_an_end) {
   EXPECT_EQ(wait_exit(soon()), 0);
 }
 
+TEST_P(Tls, is_spoken_by_load) {
+  start_tls();
+  const std::string publish_url = "http://" + authority() + "/events/{topic}";
+  const ProgramResult result = run_program({"load", "--subscribe-url", url("/events/{topic}"), "--publish-url", publish_url,
+                                            "--streams", "20", "--publish-rate", "50", "--duration", "500ms", "--quiet"},
+                                           Deadline::in(Millis(60'000)));
+  EXPECT_EQ(result.exit_code, 0) << result.stdout_text << result.stderr_text;
+  EXPECT_NE(result.stdout_text.find("lost 0, doubled 0"), std::string::npos) << result.stdout_text;
+}
+
 TEST_P(Tls, is_spoken_by_publish_and_subscribe) {
   start_tls();
   const std::string ca = authority_of_tests().file();
-  publish("t", "before");
+  const auto publisher = ChildProcess::spawn(
+      {"/bin/sh", "-c", "echo before | " + program_path() + " publish --quiet --cacert " + ca + ' ' + url("/events/t")});
+  EXPECT_EQ(publisher->wait_exit(soon()), 0) << publisher->stderr_text();
   ProgramResult result = run_program({"subscribe", url("/events/t?last=1"), "--cacert", ca, "--limit", "1", "--quiet"}, soon());
   EXPECT_EQ(result.exit_code, 0) << result.stderr_text;
   EXPECT_NE(result.stdout_text.find("before"), std::string::npos);
