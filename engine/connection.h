@@ -12,6 +12,7 @@
 #include "base/units.h"
 #include "broadside/handler.h"
 #include "broadside/subscribe.h"
+#include "broadside/transport.h"
 #include "engine/io/io.h"
 #include "engine/topic.h"
 #include "engine/torn_frames.h"
@@ -58,9 +59,10 @@ struct Exchange {
   bool is_out_queued = false;    // In the shard's list of outputs to flush.
   bool is_keep_alive = false;    // Of the request that awaits its answer.
   bool is_head_request = false;
-  bool is_adopted = false;       // The host has read its request.
-  bool is_head_written = false;  // Adopted: and has begun the response, which is a stream.
-  std::string input;             // Not yet consumed; the head under way begins at its front.
+  bool is_adopted = false;        // The host has read its request.
+  bool is_head_written = false;   // Adopted: and has begun the response, which is a stream.
+  bool is_answer_sealed = false;  // `sealed` holds more than what the transport itself has to say.
+  std::string input;              // Not yet consumed; the head under way begins at its front.
   HeadParser parser;
   RequestHead head;
   std::size_t head_bytes = 0;  // Of `input`: the head whose body is being read. It is parsed again when the body is there.
@@ -71,15 +73,26 @@ struct Exchange {
   std::unique_ptr<SubscribeRequest> wanted;  // awaiting_answer: what authorise decides on later. The head is still in `input`.
   OwnBytes out;
   std::string peer;
-  std::uint64_t dropped_bytes = 0;  // Read and dropped while lingering.
+  std::uint64_t dropped_bytes = 0;       // Read and dropped while lingering.
+  std::unique_ptr<Transport> transport;  // Sealed connections: between the socket and all of the above.
+  std::string sealed_input;              // Of a handshake that waits for its turn.
+  OwnBytes sealed;                       // For the socket: `out` goes through here.
+  std::unique_ptr<StreamSealer> sealer;  // Of the stream that is about to begin.
+
+  // Between two requests.
+  [[nodiscard]] bool is_idle() const { return phase == Phase::head && input.empty(); }
+  [[nodiscard]] std::size_t unsent() const { return out.left() + sealed.left(); }
+  [[nodiscard]] OwnBytes& outward() { return transport != nullptr ? sealed : out; }
 };
 
-// What only some streams have: of their Admission.
+// What only some streams have.
 struct Extras {
-  std::string subject;
+  std::string subject;  // Of their Admission, ...
   std::uint64_t user_data = 0;
-  std::uint64_t expires_ms = 0;    // On the wall clock; 0 = never.
-  bool is_told_of_expiry = false;  // By broadside.auth-expiring.
+  std::uint64_t expires_ms = 0;          // On the wall clock; 0 = never.
+  bool is_told_of_expiry = false;        // By broadside.auth-expiring.
+  std::unique_ptr<StreamSealer> sealer;  // ... if they are sealed in user space, ...
+  std::unique_ptr<OwnBytes> rest;        // ... and, framed: what the kernel has not yet taken of a record begun.
 };
 
 enum class ConnectionState : std::uint8_t { free, http, lingering, streaming };
@@ -87,25 +100,27 @@ enum class ConnectionState : std::uint8_t { free, http, lingering, streaming };
 // Invariants: `exchange` exists in http and lingering alone; a streaming connection's subscriptions have slots while it is
 // neither blocked nor waits for its rate, else none; at most one send is under way (sends end within the batch); `partial_bytes`
 // of one frame have been sent, and nothing else may be sent before the rest of it: that frame is `torn`, or, without it, the one
-// at subscriptions()[partial_subscription].cursor.
+// at subscriptions()[partial_subscription].cursor. One that is framed has extras, and their `rest` goes before everything.
 struct Connection {
   io::Socket socket;
   std::uint32_t index = 0;
   std::uint32_t generation = 0;
   ConnectionState state = ConnectionState::free;
   bool is_blocked : 1 = false;
-  bool is_ready : 1 = false;      // In the shard's ready queue.
-  bool is_behind : 1 = false;     // Ready because it lacks frames: its views must not take a lap for done without it.
-  bool is_chunked : 1 = false;    // A limit= stream on HTTP/1.1.
-  bool is_finishing : 1 = false;  // When all it has been given is sent, it is closed.
-  bool follows : 1 = true;        // Stays at the head; follow=0 ends there.
-  bool is_holding : 1 = false;    // Blocked only just now, and listed so.
-  bool is_leaving : 1 = false;    // At the head it is given retry: and closed.
-  bool is_waiting : 1 = false;    // For its next visit: it is rated.
-  bool has_reminder : 1 = false;  // In the rate wheel.
-  bool was_at_head : 1 = false;   // Once at least: from then on its lag is its own.
-  bool is_slow : 1 = false;       // Has been blocked since it was at the head last: limits of lag count.
-  bool is_over_soft : 1 = false;  // A soft limit, when it was last looked at.
+  bool is_ready : 1 = false;          // In the shard's ready queue.
+  bool is_behind : 1 = false;         // Ready because it lacks frames: its views must not take a lap for done without it.
+  bool is_chunked : 1 = false;        // A limit= stream on HTTP/1.1.
+  bool is_framed : 1 = false;         // Chunked or sealed: it is sent what a FramingBuffer makes of its bytes.
+  bool is_finishing : 1 = false;      // When all it has been given is sent, it is closed.
+  bool follows : 1 = true;            // Stays at the head; follow=0 ends there.
+  bool is_holding : 1 = false;        // Blocked only just now, and listed so.
+  bool is_leaving : 1 = false;        // At the head it is given retry: and closed.
+  bool is_waiting : 1 = false;        // For its next visit: it is rated.
+  bool has_reminder : 1 = false;      // In the rate wheel.
+  bool is_kernel_sealed : 1 = false;  // The kernel seals what it is sent.
+  bool was_at_head : 1 = false;       // Once at least: from then on its lag is its own.
+  bool is_slow : 1 = false;           // Has been blocked since it was at the head last: limits of lag count.
+  bool is_over_soft : 1 = false;      // A soft limit, when it was last looked at.
   std::uint8_t listener = 0;
   std::uint16_t subscription_count = 0;
   std::uint16_t partial_subscription = 0;
@@ -130,6 +145,10 @@ struct Connection {
   std::unique_ptr<Subscription[]> many;  // More than one topic.
   Subscription single;
 
+  Extras& make_extras() {
+    if (extras == nullptr) extras = std::make_unique<Extras>();
+    return *extras;
+  }
   [[nodiscard]] Subscription* subscriptions() { return many != nullptr ? many.get() : &single; }
   [[nodiscard]] io::Token token() const { return io::Token{.index = index, .generation = generation}; }
 };

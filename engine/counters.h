@@ -64,6 +64,7 @@ struct alignas(64) ShardCounters {
   Counter accepts, accepts_paused, connections, subscribers, subscribers_blocked, subscribes;
   Counter requests, deliveries, bytes_sent, sends, sends_short, heartbeats, gaps, skips, events_skipped, soft_lags, last_turn_ms,
       busy_ns;
+  Counter handshakes, handshakes_failed, transports;
   Counter lag_events_max, lag_bytes_max, lag_age_ms_max, subscribers_lagging, subscribers_soft_lagging;
   ReasonCounters<CloseReason, kCloseReasonNames.size()> closes;
   ReasonCounters<RefusalReason, kRefusalReasonNames.size()> refusals;
@@ -78,6 +79,9 @@ struct alignas(64) ShardCounters {
         .subscribers_blocked = subscribers_blocked.get(),
         .subscribes = subscribes.get(),
         .requests = requests.get(),
+        .handshakes = handshakes.get(),
+        .handshakes_failed = handshakes_failed.get(),
+        .transports = transports.get(),
         .deliveries = deliveries.get(),
         .bytes_sent = bytes_sent.get(),
         .sends = sends.get(),

@@ -1,6 +1,7 @@
 #include "engine/delivery.h"
 
 #include <algorithm>
+#include <span>
 #include <utility>
 
 #include "base/assert.h"
@@ -8,8 +9,7 @@
 namespace broadside {
 namespace {
 
-constexpr char kHeartbeat[] = ":\n\n";
-constexpr char kHeartbeatChunk[] = "3\r\n:\n\n\r\n";
+constexpr std::string_view kHeartbeat = ":\n\n";
 
 // The frames of the segment at `cursor` that may be sent.
 std::uint32_t frames_at(const TopicView& view, Cursor cursor) {
@@ -19,6 +19,8 @@ std::uint32_t frames_at(const TopicView& view, Cursor cursor) {
 bool has_frame_at(const TopicView& view, Cursor cursor) {
   return !view.is_lost(cursor) && cursor < view.head && cursor.frame < frames_at(view, cursor);
 }
+
+bool has_rest(const Connection& connection) { return connection.is_framed && connection.extras->rest != nullptr; }
 
 }  // namespace
 
@@ -66,7 +68,11 @@ bool is_over(Subscription& subscription) {
 
 bool is_at_border(const Connection& connection) {
   // Of own bytes what has been sent is dropped when others are added: where one event of them ends is not known.
-  return connection.partial_bytes == 0 && (connection.own == nullptr || connection.own->left() == 0);
+  return connection.partial_bytes == 0 && (connection.own == nullptr || connection.own->left() == 0) && !has_rest(connection);
+}
+
+bool is_worn(const Connection& connection) {
+  return connection.is_framed && connection.extras->sealer != nullptr && connection.extras->sealer->is_worn();
 }
 
 bool lacks_something(Connection& connection) {
@@ -93,12 +99,7 @@ void DeliveryBatch::clear() {
   ranges_.clear();
   runs_.clear();
   advances_.clear();
-}
-
-void DeliveryBatch::drop_last() {
-  ranges_.resize(visits_.back().range_begin);
-  runs_.resize(visits_.back().run_begin);
-  visits_.pop_back();
+  framing_.clear();
 }
 
 void DeliveryBatch::add_range(Visit& visit, const char* bytes, std::uint64_t count) {
@@ -153,17 +154,27 @@ bool DeliveryBatch::add(Connection& connection, std::uint64_t bytes_max) {
               .range_begin = static_cast<std::uint32_t>(ranges_.size()),
               .run_begin = static_cast<std::uint32_t>(runs_.size())};
   if (connection.partial_bytes > 0) add_rest_of_frame(visit, connection);
-  const bool has_own = connection.own != nullptr && connection.own->left() > 0;
-  if (has_own) {
+  const std::uint64_t own_begin = visit.bytes;
+  if (connection.own != nullptr && connection.own->left() > 0) {
     runs_.push_back(Run{.kind = RunKind::own, .bytes = connection.own->left()});
     ++visit.run_count;
     add_range(visit, connection.own->bytes.data() + connection.own->sent, connection.own->left());
   }
-  // Behind the own bytes of a chunked stream frames need a chunk line first: they wait for the next visit.
-  if (!connection.is_finishing && !(connection.is_chunked && has_own)) add_frames(visit, connection, bytes_max);
-  if (visit.bytes == 0) return false;
-  visits_.push_back(visit);
+  const std::uint64_t own_end = visit.bytes;
+  if (connection.is_framed) bytes_max = std::min(bytes_max, FramingBuffer::kPlainBytesMax);
+  if (!connection.is_finishing) add_frames(visit, connection, bytes_max);
+  if (visit.bytes == 0 && !has_rest(connection)) return false;
+  add_visit(visit, own_begin, own_end);
   return true;
+}
+
+void DeliveryBatch::add_visit(Visit& visit, std::uint64_t own_begin, std::uint64_t own_end) {
+  if (visit.connection->is_framed) {
+    const std::span<const iovec> ranges{ranges_.data() + visit.range_begin, visit.range_count};
+    visit.framed =
+        framing_.frame(*visit.connection, {.ranges = ranges, .bytes = visit.bytes, .own_begin = own_begin, .own_end = own_end});
+  }
+  visits_.push_back(visit);
 }
 
 // What `reader` has next, if anything.
@@ -276,17 +287,30 @@ void DeliveryBatch::add_heartbeat(Connection& connection) {
               .range_begin = static_cast<std::uint32_t>(ranges_.size()),
               .run_begin = static_cast<std::uint32_t>(runs_.size()),
               .is_heartbeat = true};
-  if (connection.is_chunked) {
-    add_range(visit, kHeartbeatChunk, sizeof kHeartbeatChunk - 1);
-  } else {
-    add_range(visit, kHeartbeat, sizeof kHeartbeat - 1);
+  add_range(visit, kHeartbeat.data(), kHeartbeat.size());
+  add_visit(visit, 0, 0);
+}
+
+io::SendRequest DeliveryBatch::request_of(const Visit& visit) const {
+  const Connection& connection = *visit.connection;
+  if (connection.is_framed) {
+    const iovec& range = visit.framed.range;
+    return {.socket = connection.socket, .ranges = &range, .range_count = 1, .bytes = range.iov_len};
   }
-  visits_.push_back(visit);
+  return {.socket = connection.socket,
+          .ranges = ranges_.data() + visit.range_begin,
+          .range_count = visit.range_count,
+          .bytes = visit.bytes};
 }
 
 std::uint32_t DeliveryBatch::apply(const Visit& visit, std::uint64_t sent) {
-  BROADSIDE_ASSERT(sent <= visit.bytes);
   Connection& connection = *visit.connection;
+  if (connection.is_framed) sent = framing_.settle(visit.framed, connection, sent);
+  BROADSIDE_ASSERT(sent <= visit.bytes);
+  if (visit.is_heartbeat && sent > 0 && sent < visit.bytes) {
+    // The rest of a torn comment goes before everything else.
+    connection.own = std::make_unique<OwnBytes>(OwnBytes{.bytes = std::string(kHeartbeat), .sent = sent});
+  }
   std::uint32_t events = 0;
   for (std::uint32_t i = 0; i < visit.run_count && sent > 0; ++i) {
     const Run& run = runs_[visit.run_begin + i];
@@ -377,13 +401,6 @@ void DeliveryBatch::advance(const Run& run, TopicView& view, std::uint32_t frame
   if (view.offered == view.written) view.offered = from;
   advances_.push_back(Advance{.view = &view, .from = from, .to = to});
   view.written = to;
-}
-
-void DeliveryBatch::copy(const Visit& visit, std::string& out) const {
-  for (std::uint32_t i = 0; i < visit.range_count; ++i) {
-    const iovec& range = ranges_[visit.range_begin + i];
-    out.append(static_cast<const char*>(range.iov_base), range.iov_len);
-  }
 }
 
 }  // namespace broadside

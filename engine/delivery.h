@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/connection.h"
+#include "engine/framing.h"
 
 namespace broadside {
 
@@ -22,6 +23,7 @@ struct Visit {
   std::uint64_t bytes = 0;
   bool is_heartbeat = false;
   bool has_frames = false;  // Beyond the rest of one begun.
+  Framed framed;            // Of a connection that is_framed.
 };
 
 // A turn's visits. Requires, for every connection: its views are up to date and its cursors normalised and not lost.
@@ -32,16 +34,20 @@ class DeliveryBatch {
 
   explicit DeliveryBatch(TornFrames& torn_frames);
   void clear();
-  [[nodiscard]] bool is_full() const { return visits_.size() >= kVisitsMax; }
+  // Whether it has no room for another visit beyond `kept` ones.
+  [[nodiscard]] bool is_full(std::size_t kept = 0) const {
+    return visits_.size() + kept >= kVisitsMax || !framing_.has_room(kept, kVisitsMax);
+  }
   [[nodiscard]] std::vector<Visit>& visits() { return visits_; }
   [[nodiscard]] const std::vector<Visit>& visits() const { return visits_; }
-  [[nodiscard]] const iovec* ranges_of(const Visit& visit) const { return ranges_.data() + visit.range_begin; }
+  // What the kernel is asked for. The bytes stay where they are until clear().
+  [[nodiscard]] io::SendRequest request_of(const Visit& visit) const;
 
   // Adds what `connection` lacks: the rest of a frame begun, its own bytes, then frames, `bytes_max` in all or little more (0: no
-  // further frames). False (and nothing added) if that is nothing.
+  // further frames). False (and nothing added) if that is nothing. Requires: not full.
   bool add(Connection& connection, std::uint64_t bytes_max);
   void add_heartbeat(Connection& connection);
-  // Moves cursors by the `sent` first bytes of the visit; returns the events that are now completely sent.
+  // The kernel has taken the `sent` first bytes of request_of(): moves cursors; returns the events that are now completely sent.
   std::uint32_t apply(const Visit& visit, std::uint64_t sent);
   // What apply() has sent for the first time to anybody: frames [from, to) of `view`, in any order. Cleared by the caller.
   struct Advance {
@@ -50,10 +56,6 @@ class DeliveryBatch {
     Cursor to;
   };
   [[nodiscard]] std::vector<Advance>& advances() { return advances_; }
-  // The bytes of the visit, one behind the other (for streams whose framing is their own).
-  void copy(const Visit& visit, std::string& out) const;
-  // Takes the last visit out again.
-  void drop_last();
 
  private:
   enum class RunKind : std::uint8_t { frames, torn, own };
@@ -83,6 +85,7 @@ class DeliveryBatch {
     Position position;
   };
 
+  void add_visit(Visit& visit, std::uint64_t own_begin, std::uint64_t own_end);
   void add_range(Visit& visit, const char* bytes, std::uint64_t count);
   void add_run(Visit& visit, std::uint16_t subscription, const HeldSegment& held, std::uint32_t frame_begin,
                std::uint32_t frame_end, std::uint64_t skip);
@@ -100,6 +103,7 @@ class DeliveryBatch {
   std::vector<iovec> ranges_;
   std::vector<Run> runs_;
   std::vector<Advance> advances_;
+  FramingBuffer framing_;
   std::vector<Reader> readers_;  // Of the connection that is being added.
 };
 
@@ -112,6 +116,8 @@ std::optional<Position> next_position(Subscription& subscription);
 [[nodiscard]] bool is_at_border(const Connection& connection);
 // Whether the connection has frames that its heads allow, or own bytes, still to be sent.
 [[nodiscard]] bool lacks_something(Connection& connection);
+// Whether its keys have sealed as much as they should.
+[[nodiscard]] bool is_worn(const Connection& connection);
 // Whether `subscription` has nothing to come: it stands behind an end, or at the head of a topic that has ended.
 [[nodiscard]] bool is_over(Subscription& subscription);
 

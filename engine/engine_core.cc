@@ -103,6 +103,10 @@ Result<Done> EngineCore::open_listeners() {
     io::ListenAddress address = *parsed;
     if (Result<Done> free = io::test_bind(address); !free) return free.error();
     io::ListenerOptions options = listener_options();
+    if (address.is_sealed && config_.transports == nullptr) {
+      return Error{Error::Code::invalid_argument, "listen " + config_.listen[at] + ": needs Config::transports"};
+    }
+    if (address.is_sealed) shared_.sealed_listeners |= std::uint64_t{1} << at;
     options.reuse_port = !address.is_unix() && shards_.size() > 1;
     for (std::size_t shard = 0; shard < shards_.size(); ++shard) {
       if (address.is_unix() && shard > 0) {
@@ -117,6 +121,7 @@ Result<Done> EngineCore::open_listeners() {
       if (shard == 0) {
         Result<io::ListenAddress> bound = io::bound_address(*fd);
         if (!bound) return bound.error();
+        bound->is_sealed = address.is_sealed;
         address = *bound;
         urls_.push_back(io::format_url(address));
         if (address.is_unix()) unix_paths_.push_back(config_.listen[at].substr(std::strlen("unix:")));
@@ -208,6 +213,7 @@ Result<Done> EngineCore::reconfigure(const Config& wanted) {
   const std::lock_guard lock(mutex_);
   Config config = wanted;
   config.listen = config_.listen;
+  config.transports = config_.transports;
   config.shards = config_.shards;
   config.backend = config_.backend;
   config.connections_max = config_.connections_max;

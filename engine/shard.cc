@@ -57,7 +57,7 @@ void Shard::signal() {
 
 Nanos Shard::wait_time() const {
   const bool has_work = !ready_.empty() || sweeps_first_ != nullptr || !heartbeats_.empty() || !outputs_.empty() || is_stopped_ ||
-                        !listings_.empty();
+                        !listings_.empty() || !handshakes_.empty();
   return has_work ? 0 : rates_.until_due(now_, wheel_.until_tick(now_));
 }
 
@@ -79,6 +79,7 @@ bool Shard::run_turn(bool may_wait) {
   wheel_.advance(now_, [this](Connection& connection) { on_timer(connection); });
   if (wheel_.now() != last_tick_) on_tick();
   rates_.advance(now_, [this](std::uint64_t step, io::Token token) { on_rate_due(step, token); });
+  run_handshakes();
   const TurnStart start = store_.begin_turn(number_);
   // All views that this turn touches are brought to this one moment; before here they stand at the last turn's.
   published_ = start.published;
@@ -156,6 +157,8 @@ void Shard::on_accepted(const io::Completion& completion) {
   Connection* connection = take_connection(completion.socket);
   if (connection == nullptr) return;
   connection->listener = static_cast<std::uint8_t>(completion.token.index);
+  const bool is_sealed = (shared_.sealed_listeners >> completion.token.index & 1) != 0;
+  if (is_sealed && !open_transport(*connection)) return close(*connection, io::CloseMode::reset, CloseReason::failed);
   wheel_.set(*connection, ticks_of_ms(config_->head_timeout_ms));
   start_reading(*connection);
 }
@@ -266,7 +269,7 @@ void Shard::start_drain() {
     Connection& connection = connections_.at(i);
     if (connection.state != ConnectionState::http) continue;
     const Exchange& exchange = *connection.exchange;
-    if (exchange.phase == Exchange::Phase::head && exchange.input.empty() && exchange.out.left() == 0) {
+    if (exchange.is_idle() && exchange.unsent() == 0) {
       close(connection, io::CloseMode::orderly, CloseReason::drained);
     } else if (exchange.phase == Exchange::Phase::streamed_body) {
       end_streamed_body(connection);
@@ -312,6 +315,8 @@ void Shard::leave_topics(Connection& connection) {
 
 void Shard::close(Connection& connection, io::CloseMode mode, CloseReason reason) {
   counters_.closes.add(reason);
+  if (mode == io::CloseMode::orderly && reason != CloseReason::peer) send_end(connection);
+  if (connection.exchange != nullptr && connection.exchange->transport != nullptr) counters_.transports.subtract();
   if (connection.state == ConnectionState::streaming) tell_disconnected(connection, reason);
   if (connection.torn != nullptr) torn_frames_.release(std::exchange(connection.torn, nullptr));
   if (connection.state == ConnectionState::streaming) {
@@ -330,11 +335,13 @@ void Shard::close(Connection& connection, io::CloseMode mode, CloseReason reason
 }
 
 // A connection costs the kernel 4 KB, and the process a good deal less; one that has stopped reading holds some 16 KiB more
-// (TCP_NOTSENT_LOWAT).
+// (TCP_NOTSENT_LOWAT), and OpenSSL some 40 for one that speaks HTTP.
 std::uint64_t Shard::connection_memory() const {
   constexpr std::uint64_t kConnectionBytes = 4608;
   constexpr std::uint64_t kBlockedBytes = 16 * kKiB;
-  return counters_.connections.get() * kConnectionBytes + counters_.subscribers_blocked.get() * kBlockedBytes;
+  constexpr std::uint64_t kTransportBytes = 40 * kKiB;
+  return counters_.connections.get() * kConnectionBytes + counters_.subscribers_blocked.get() * kBlockedBytes +
+         counters_.transports.get() * kTransportBytes;
 }
 
 void Shard::close_all() {

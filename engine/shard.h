@@ -39,6 +39,7 @@ struct ShardShared {
   std::uint32_t subscribers_max = 0;
   std::uint32_t connections_max = 0;  // With those kept for refusals, publishers and health.
   bool use_tables = false;
+  std::uint64_t sealed_listeners = 0;  // A bit each, by Config::listen: its connections get a transport.
   std::atomic<std::uint32_t> subscribers{0};
   std::atomic<std::uint32_t> connections{0};
   std::atomic<bool> is_draining{false};
@@ -140,6 +141,8 @@ class Shard {
 
   // shard_requests.cc: HTTP until a stream begins.
   void on_received(Connection& connection, std::span<const char> bytes, int error);
+  void on_input(Connection& connection, bool was_idle);
+  void on_input_end(Connection& connection);
   void read_input(Connection& connection);
   bool read_head(Connection& connection);  // False: wait for more, or the connection is gone or has become a stream.
   bool read_body(Connection& connection);
@@ -159,6 +162,15 @@ class Shard {
   void end_streamed_body(Connection& connection);
   void on_request_timer(Connection& connection);
   [[nodiscard]] std::string_view date();
+
+  // shard_transports.cc: what is sealed on its way.
+  bool open_transport(Connection& connection);
+  void on_sealed_input(Connection& connection, std::string_view bytes);
+  void run_handshakes();
+  void unseal(Connection& connection, std::string_view bytes);
+  bool seal_output(Connection& connection);
+  void begin_sealed_stream(Connection& connection, std::unique_ptr<StreamSealer> sealer, OwnBytes sealed);
+  void send_end(Connection& connection);
 
   // shard_streams.cc: from subscribe to close.
   enum class Subscribed : std::uint8_t { answered, deferred, streaming };
@@ -302,7 +314,8 @@ class Shard {
   std::deque<io::Token> ready_;    // Connections to visit out of the sweeps' order.
   std::deque<io::Token> holding_;  // Blocked only just now: their logs wait for them.
   std::vector<io::Token> heartbeats_;
-  std::vector<io::Token> outputs_;  // HTTP answers to flush.
+  std::vector<io::Token> outputs_;    // HTTP answers to flush.
+  std::deque<io::Token> handshakes_;  // Transports that are not established and have got something.
   std::vector<Connection*> flushing_;
   std::vector<iovec> output_ranges_;
   std::array<std::array<std::uint64_t, 2>, 64> random_{};  // From the kernel, for connection ids.

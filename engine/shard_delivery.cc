@@ -250,21 +250,6 @@ bool Shard::visit(Connection& connection) {
   const bool needs_logs = !connection.is_finishing || connection.partial_bytes > 0;
   if (needs_logs && !apply_policies(connection)) return false;
   const bool may_have_frames = is_due(connection);
-  const bool own_waits = connection.own != nullptr && connection.own->left() > 0;
-  if (connection.is_chunked && !own_waits && !connection.is_finishing && may_have_frames) {
-    // Chunk lines are private, and so are then the bytes between them.
-    if (!batch_.add(connection, config_->send_bytes_max / 4)) return false;
-    const Visit framed = batch_.visits().back();
-    note_visit(connection, framed);
-    std::string bytes;
-    batch_.copy(framed, bytes);
-    const std::uint32_t events = batch_.apply(framed, framed.bytes);
-    batch_.drop_last();
-    counters_.deliveries.add(events);
-    append_own(connection, bytes);
-    if (connection.limit_left != 0 && (connection.limit_left -= std::min(events, connection.limit_left)) == 0)
-      begin_finish(connection);
-  }
   if (!batch_.add(connection, may_have_frames ? config_->send_bytes_max : 0)) {
     if (!may_have_frames) wait_for_rate(connection);
     return false;
@@ -276,8 +261,8 @@ bool Shard::visit(Connection& connection) {
 void Shard::visit_ready() {
   // Half a batch, so that newcomers and the recovered cannot hold up the sweeps; all of it when there is nothing to sweep.
   std::size_t left = ready_.size();
-  const std::size_t visits_max = sweeps_first_ != nullptr ? DeliveryBatch::kVisitsMax / 2 : DeliveryBatch::kVisitsMax;
-  while (left-- > 0 && batch_.visits().size() < visits_max) {
+  const std::size_t kept = sweeps_first_ != nullptr ? DeliveryBatch::kVisitsMax / 2 : 0;
+  while (left-- > 0 && !batch_.is_full(kept)) {
     const io::Token token = ready_.front();
     ready_.pop_front();
     Connection* connection = connections_.find(token);
@@ -289,9 +274,7 @@ void Shard::visit_ready() {
 }
 
 // Heartbeats that are due have some places of the batch to themselves, however busy the sweeps are.
-bool Shard::is_sweep_full() const {
-  return batch_.visits().size() + (heartbeats_.empty() ? 0 : kHeartbeatPlaces) >= DeliveryBatch::kVisitsMax;
-}
+bool Shard::is_sweep_full() const { return batch_.is_full(heartbeats_.empty() ? 0 : kHeartbeatPlaces); }
 
 void Shard::sweep_some(TopicView& view) {
   ensure_current(view);
@@ -343,12 +326,7 @@ void Shard::deliver() {
   }
   if (batch_.visits().empty()) return finish_laps();
   requests_.clear();
-  for (const Visit& visit : batch_.visits()) {
-    requests_.push_back(io::SendRequest{.socket = visit.connection->socket,
-                                        .ranges = batch_.ranges_of(visit),
-                                        .range_count = visit.range_count,
-                                        .bytes = visit.bytes});
-  }
+  for (const Visit& visit : batch_.visits()) requests_.push_back(batch_.request_of(visit));
   const Nanos began = clock_.monotonic();
   io_->send(requests_);
   const Nanos ended = clock_.monotonic();
@@ -365,25 +343,13 @@ void Shard::settle(const Visit& visit, const io::SendRequest& request, Nanos sen
   BROADSIDE_ASSERT(connection.state == ConnectionState::streaming);
   counters_.sends.add();
   counters_.bytes_sent.add(request.sent);
-  if (visit.is_heartbeat) {
-    counters_.heartbeats.add();
-    // The rest of a torn comment goes before everything else.
-    if (request.status == io::SendStatus::blocked && request.sent > 0) {
-      const iovec& range = *request.ranges;
-      connection.own = std::make_unique<OwnBytes>();
-      connection.own->bytes.assign(static_cast<const char*>(range.iov_base), range.iov_len);
-      connection.own->sent = request.sent;
-    }
-  } else {
-    const std::uint32_t events = batch_.apply(visit, request.sent);
-    if (!batch_.advances().empty()) record_written(sent_at);
-    if (!connection.is_chunked) {
-      counters_.deliveries.add(events);
-      if (connection.limit_left != 0 && (connection.limit_left -= std::min(events, connection.limit_left)) == 0)
-        begin_finish(connection);
-    }
-    if (connection.own != nullptr && connection.own->left() == 0) connection.own.reset();
-  }
+  if (visit.is_heartbeat) counters_.heartbeats.add();
+  const std::uint32_t events = batch_.apply(visit, request.sent);
+  if (!batch_.advances().empty()) record_written(sent_at);
+  counters_.deliveries.add(events);
+  if (connection.limit_left != 0 && (connection.limit_left -= std::min(events, connection.limit_left)) == 0)
+    begin_finish(connection);
+  if (connection.own != nullptr && connection.own->left() == 0) connection.own.reset();
   if (request.sent > 0) {
     connection.last_write_tick = wheel_.now();
     connection.blocked_tick = 0;
@@ -425,6 +391,7 @@ bool Shard::arrive_at_head(Connection& connection) {
 
 // All that the visit had was sent. Is there more, is it over, or does it rest at the head?
 void Shard::after_sent(Connection& connection) {
+  if (is_worn(connection)) connection.is_leaving = true;  // Its next stream has new keys.
   bool lacks = lacks_something(connection);
   if (!lacks && !connection.is_finishing) {
     const bool is_over = arrive_at_head(connection);

@@ -85,6 +85,9 @@ void Shard::check_stream(Connection& connection) {
   // Who holds its logs back is either visited soon, or does so for a moment only.
   if (connection.is_behind) BROADSIDE_ASSERT(connection.is_blocked ? connection.is_holding : connection.is_ready);
   if (connection.own != nullptr) BROADSIDE_ASSERT(connection.own->sent <= connection.own->bytes.size());
+  const bool is_sealed = connection.extras != nullptr && connection.extras->sealer != nullptr;
+  BROADSIDE_ASSERT(connection.is_framed == (connection.is_chunked || is_sealed));
+  if (connection.is_framed) BROADSIDE_ASSERT(connection.extras->rest == nullptr || connection.extras->rest->left() > 0);
   bool is_in_lap = false;
   for (std::uint32_t i = 0; i < connection.subscription_count; ++i) {
     Subscription& subscription = connection.subscriptions()[i];

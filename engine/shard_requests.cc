@@ -2,6 +2,7 @@
 #include <ctime>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/assert.h"
 #include "engine/io/socket.h"
@@ -16,15 +17,6 @@ constexpr std::uint32_t kLingerMs = 2000;             // How long, and how much,
 constexpr std::uint64_t kLingerBytesMax = 256 << 10;  // otherwise destroy the answer on its way.
 
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
-
-void append_chunk(std::string& out, std::string_view bytes) {
-  if (bytes.empty()) return;
-  char size[20];
-  const int digits = std::snprintf(size, sizeof size, "%zx\r\n", bytes.size());
-  out.append(size, static_cast<std::size_t>(digits));
-  out += bytes;
-  out += "\r\n";
-}
 
 // What `input` has of the body, by the body's framing.
 ChunkedDecoder::Step next_piece(Exchange& exchange, std::string_view input) {
@@ -68,18 +60,29 @@ void Shard::on_received(Connection& connection, std::span<const char> bytes, int
     return;
   }
   if (bytes.empty()) {
-    // A half-close: what was asked for completely is still answered.
-    if (error == 0 && (exchange.phase == Exchange::Phase::awaiting_answer || exchange.out.left() > 0)) {
-      exchange.close_when_sent = true;
-      // Blocked while it was being read from, it could not be watched; now it can.
-      queue_output(connection);
-      return;
-    }
-    close(connection, io::CloseMode::orderly, CloseReason::peer);
-    return;
+    if (error == 0) return on_input_end(connection);
+    return close(connection, io::CloseMode::orderly, CloseReason::peer);
   }
-  const bool was_idle = exchange.phase == Exchange::Phase::head && exchange.input.empty();
+  if (exchange.transport != nullptr) return on_sealed_input(connection, {bytes.data(), bytes.size()});
+  const bool was_idle = exchange.is_idle();
   exchange.input.append(bytes.data(), bytes.size());
+  on_input(connection, was_idle);
+}
+
+// A half-close: what was asked for completely is still answered.
+void Shard::on_input_end(Connection& connection) {
+  Exchange& exchange = *connection.exchange;
+  if (exchange.phase != Exchange::Phase::awaiting_answer && exchange.unsent() == 0) {
+    return close(connection, io::CloseMode::orderly, CloseReason::peer);
+  }
+  exchange.close_when_sent = true;
+  // Blocked while it was being read from, it could not be watched; now it can.
+  queue_output(connection);
+}
+
+// There is more of it.
+void Shard::on_input(Connection& connection, bool was_idle) {
+  const Exchange& exchange = *connection.exchange;
   if (was_idle) {
     wheel_.set(connection, ticks_of_ms(config_->head_timeout_ms));
   } else if (exchange.phase == Exchange::Phase::body || exchange.phase == Exchange::Phase::chunked_body) {
@@ -94,13 +97,13 @@ void Shard::read_input(Connection& connection) {
   while (true) {
     Exchange& exchange = *connection.exchange;
     if (exchange.close_when_sent || exchange.phase == Exchange::Phase::awaiting_answer) break;
-    if (exchange.out.left() > kOutputBytesMax) break;
+    if (exchange.unsent() > kOutputBytesMax) break;
     const bool goes_on = exchange.phase == Exchange::Phase::head ? read_head(connection) : read_body(connection);
     if (connections_.find(token) == nullptr || connection.state != ConnectionState::http) return;
     if (!goes_on) break;
   }
   Exchange& exchange = *connection.exchange;
-  if (exchange.out.left() > 0) {
+  if (exchange.unsent() > 0) {
     queue_output(connection);  // Reading goes on when it has been sent.
   } else if (exchange.close_when_sent) {
     close(connection, io::CloseMode::orderly, CloseReason::finished);
@@ -219,7 +222,7 @@ bool Shard::read_body(Connection& connection) {
   if (is_complete && goes_on) exchange.reader->on_end(answers);
   append_chunk(exchange.out.bytes, answers);
   if (!is_complete && goes_on) return false;
-  exchange.out.bytes += "0\r\n\r\n";
+  exchange.out.bytes += kLastChunk;
   exchange.reader.reset();
   exchange.body_left = 0;
   if (!exchange.is_keep_alive || !goes_on) exchange.close_when_sent = true;
@@ -354,10 +357,11 @@ void Shard::flush_outputs() {
       outputs_.pop_back();
       if (connection == nullptr || connection->state != ConnectionState::http) continue;
       connection->exchange->is_out_queued = false;
-      OwnBytes& out = connection->exchange->out;
+      if (!seal_output(*connection)) continue;
+      const OwnBytes& out = connection->exchange->outward();
       if (out.left() == 0) continue;
       flushing_.push_back(connection);
-      ranges.push_back(iovec{.iov_base = out.bytes.data() + out.sent, .iov_len = out.left()});
+      ranges.push_back(iovec{.iov_base = const_cast<char*>(out.bytes.data()) + out.sent, .iov_len = out.left()});
     }
     for (std::size_t i = 0; i < flushing_.size(); ++i) {
       requests_.push_back(
@@ -368,7 +372,7 @@ void Shard::flush_outputs() {
     // What is answered next is put on the list anew, and sent in the next round.
     const std::vector<Connection*> sent = flushing_;
     for (std::size_t i = 0; i < sent.size(); ++i) {
-      sent[i]->exchange->out.sent += requests_[i].sent;
+      sent[i]->exchange->outward().sent += requests_[i].sent;
       counters_.bytes_sent.add(requests_[i].sent);
       on_output_sent(*sent[i], requests_[i].status, requests_[i].sent);
     }
@@ -377,15 +381,16 @@ void Shard::flush_outputs() {
 
 void Shard::on_output_sent(Connection& connection, io::SendStatus status, std::uint64_t taken) {
   Exchange& exchange = *connection.exchange;
+  OwnBytes& out = exchange.outward();
   switch (status) {
     case io::SendStatus::peer_gone:
       return close(connection, io::CloseMode::reset, CloseReason::peer);
     case io::SendStatus::failed:
       return close(connection, io::CloseMode::reset, CloseReason::failed);
     case io::SendStatus::blocked:
-      if (exchange.out.sent > kOutputBytesMax) {
-        exchange.out.bytes.erase(0, exchange.out.sent);
-        exchange.out.sent = 0;
+      if (out.sent > kOutputBytesMax) {
+        out.bytes.erase(0, out.sent);
+        out.sent = 0;
       }
       // Nothing is read until the peer has taken what it asked for. An edge without progress is no progress.
       if (taken > 0 || !exchange.is_watched) wheel_.set(connection, ticks_of_ms(config_->stall_timeout_ms));
@@ -398,7 +403,8 @@ void Shard::on_output_sent(Connection& connection, io::SendStatus status, std::u
     case io::SendStatus::sent:
       break;
   }
-  exchange.out = OwnBytes{};
+  out = OwnBytes{};
+  const bool was_answer = exchange.transport == nullptr || std::exchange(exchange.is_answer_sealed, false);
   if (exchange.close_when_sent) {
     if (exchange.lingers) {
       linger(connection);
@@ -413,13 +419,14 @@ void Shard::on_output_sent(Connection& connection, io::SendStatus status, std::u
   }
   if (exchange.phase == Exchange::Phase::streamed_body) {
     wheel_.clear(connection);
-  } else if (exchange.phase == Exchange::Phase::head) {
+  } else if (exchange.phase == Exchange::Phase::head && was_answer) {
     wheel_.set(connection, ticks_of_ms(exchange.input.empty() ? config_->idle_timeout_ms : config_->head_timeout_ms));
   }
   read_input(connection);
 }
 
 void Shard::linger(Connection& connection) {
+  send_end(connection);
   connection.state = ConnectionState::lingering;
   io_->shutdown_write(connection.socket);
   wheel_.set(connection, ticks_of_ms(kLingerMs));
@@ -430,7 +437,7 @@ void Shard::linger(Connection& connection) {
 void Shard::end_streamed_body(Connection& connection) {
   Exchange& exchange = *connection.exchange;
   exchange.reader.reset();
-  exchange.out.bytes += "0\r\n\r\n";
+  exchange.out.bytes += kLastChunk;
   exchange.close_when_sent = exchange.lingers = true;
   exchange.phase = Exchange::Phase::head;
   queue_output(connection);
@@ -438,8 +445,8 @@ void Shard::end_streamed_body(Connection& connection) {
 
 void Shard::on_request_timer(Connection& connection) {
   Exchange& exchange = *connection.exchange;
-  if (connection.state == ConnectionState::lingering || exchange.is_watching || exchange.out.left() > 0) {
-    const bool is_stalled = exchange.is_watching || exchange.out.left() > 0;
+  if (connection.state == ConnectionState::lingering || exchange.is_watching || exchange.unsent() > 0) {
+    const bool is_stalled = exchange.is_watching || exchange.unsent() > 0;
     close(connection, exchange.is_watching ? io::CloseMode::reset : io::CloseMode::orderly,
           is_stalled ? CloseReason::stalled : CloseReason::finished);
     return;

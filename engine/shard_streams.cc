@@ -16,7 +16,6 @@ namespace {
 constexpr std::size_t kOwnBytesMax = 64 << 10;  // Targeted events that wait: one more is refused, 429; a larger one always, 413.
 constexpr std::size_t kSubjectBytesMax = 255;
 constexpr std::size_t kIdLineBytesMax = 4 + kPositionTextMax + 1;
-constexpr std::string_view kLastChunk = "0\r\n\r\n";
 
 }  // namespace
 
@@ -111,6 +110,10 @@ Shard::Subscribed Shard::admit(Connection& connection, SubscribeRequest& wanted,
   }
   if (is_draining_) return refuse_for(RefusalReason::draining);
   if (store_.is_memory_short()) return refuse_for(RefusalReason::memory);
+  if (connection.exchange->transport != nullptr) {
+    connection.exchange->sealer = connection.exchange->transport->begin_stream();
+    if (connection.exchange->sealer == nullptr) return refuse_with(400, "no stream after a change of keys; connect again");
+  }
   if (shared_.subscribers.fetch_add(1, std::memory_order_relaxed) >= shared_.subscribers_max) {
     shared_.subscribers.fetch_sub(1, std::memory_order_relaxed);
     return refuse_for(RefusalReason::full);
@@ -127,27 +130,29 @@ Shard::Subscribed Shard::admit(Connection& connection, SubscribeRequest& wanted,
 }
 
 void Shard::begin_stream(Connection& connection, const SubscribeRequest& request, StartPlan& plan, const Admission& admission) {
-  const Exchange& exchange = *connection.exchange;
-  const bool is_chunked = request.limit != 0 && exchange.head.version_minor == 1 && !exchange.is_head_written;
-  std::string head = std::move(connection.exchange->out.bytes);  // Answers to pipelined requests go first.
-  head.erase(0, exchange.out.sent);
-  if (!exchange.is_head_written) {
+  const std::unique_ptr<Exchange> exchange = std::move(connection.exchange);
+  const bool is_chunked = request.limit != 0 && exchange->head.version_minor == 1 && !exchange->is_head_written;
+  std::string head = std::move(exchange->out.bytes);  // Answers to pipelined requests go first.
+  head.erase(0, exchange->out.sent);
+  if (!exchange->is_head_written) {
     head += "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\nX-Accel-Buffering: no\r\nDate: ";
     head += date();
     head += is_chunked ? "\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n" : "\r\nConnection: close\r\n";
     head += admission.headers + "\r\n";
   }
-  connection.exchange.reset();
   connection.state = ConnectionState::streaming;
-  connection.is_chunked = is_chunked;
+  connection.is_chunked = connection.is_framed = is_chunked;
+  if (is_chunked) connection.make_extras();
+  if (exchange->transport != nullptr) begin_sealed_stream(connection, std::move(exchange->sealer), std::move(exchange->sealed));
   connection.limit_left = request.limit;
   connection.follows = request.follows;
   connection.own = std::make_unique<OwnBytes>();
   connection.own->bytes = std::move(head);
   if (!admission.subject.empty() || admission.user_data != 0 || admission.expires_ms != 0) {
-    connection.extras = std::make_unique<Extras>(Extras{.subject = admission.subject.substr(0, kSubjectBytesMax),
-                                                        .user_data = admission.user_data,
-                                                        .expires_ms = admission.expires_ms});
+    Extras& extras = connection.make_extras();
+    extras.subject = admission.subject.substr(0, kSubjectBytesMax);
+    extras.user_data = admission.user_data;
+    extras.expires_ms = admission.expires_ms;
   }
   begin_subscriptions(connection, plan);
   make_id(connection);
@@ -230,17 +235,11 @@ void Shard::append_own(Connection& connection, std::string_view bytes) {
   std::string& out = connection.own->bytes;
   out.erase(0, connection.own->sent);
   connection.own->sent = 0;
-  if (!connection.is_chunked) {
+  if (connection.is_chunked) {
+    append_chunk(out, bytes);
+  } else {
     out += bytes;
-    return;
   }
-  char size[16];
-  int digits = 0;
-  for (std::size_t left = bytes.size(); left > 0; left >>= 4) size[digits++] = "0123456789abcdef"[left & 15];
-  while (digits > 0) out += size[--digits];
-  out += "\r\n";
-  out += bytes;
-  out += "\r\n";
 }
 
 // The position up to which the connection has been sent everything, once the frame under way is complete.

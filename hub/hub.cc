@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "engine/io/socket.h"
 #include "hub/answer.h"
 #include "hub/metrics.h"
 #include "hub/page.h"
@@ -36,7 +37,16 @@ Hub::Hub(const HubOptions& options)
       is_diagnostic_echo_(options.is_diagnostic_echo),
       access_log_(options.access_log),
       audit_log_(options.audit_log, options.audit_level),
-      clock_(options.clock) {}
+      clock_(options.clock) {
+  std::size_t listener = 0;
+  for (const auto* addresses : {&options.authority.listen, &options.authority.admin_listen}) {
+    for (const std::string& address : *addresses) {
+      if (io::is_sealed_address(address)) sealed_listeners_ |= std::uint64_t{1} << listener;
+      ++listener;
+    }
+  }
+  if (options.hsts_s > 0) hsts_ = "Strict-Transport-Security: max-age=" + std::to_string(options.hsts_s) + "\r\n";
+}
 
 void Hub::attach(Engine& engine) {
   BROADSIDE_ASSERT(engine_ == nullptr);
@@ -69,7 +79,7 @@ SubscribeDecision Hub::authorise(const Request& request, const SubscribeRequest&
     Verdict verdict = subscribe_verdict(request, wanted.topics, caller);
     if (access_log_ != nullptr) log_access(request, verdict.status);
     SubscribeDecision decision{.status = verdict.status, .detail = std::move(verdict.detail)};
-    decision.admission.headers = cors_.headers_for(request.header("Origin")) + verdict.headers;
+    decision.admission.headers = common_headers(request) + verdict.headers;
     decision.admission.subject = std::move(caller.subject);
     if (caller.expires_ms != kNeverMs) decision.admission.expires_ms = static_cast<std::uint64_t>(caller.expires_ms);
     return decision;
@@ -104,7 +114,9 @@ Verdict Hub::admin_verdict(const Request& request) {
 
 std::string Hub::common_headers(const Request& request) noexcept {
   try {
-    return cors_.headers_for(request.header("Origin"));
+    std::string headers = cors_.headers_for(request.header("Origin"));
+    if ((sealed_listeners_ >> request.listener & 1) != 0) headers += hsts_;
+    return headers;
   } catch (const std::exception&) {
     return {};
   }

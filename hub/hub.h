@@ -26,6 +26,7 @@ struct HubOptions {
   AuthorityOptions authority;                    // Its addresses are those of Config::listen.
   std::vector<std::string> cors_origins;         // Each without a Cors::origin_problem().
   std::uint64_t event_bytes_max = 256 << 10;     // As Config::event_bytes_max.
+  std::uint64_t hsts_s = 0;                      // Strict-Transport-Security on https:// addresses; 0: none.
   bool is_diagnostic_echo = false;               // POST / answers with its body.
   LogSink* access_log = nullptr;                 // A line for each request; outlives the hub.
   LogSink* audit_log = nullptr;                  // What was refused, or needed a right; outlives the hub.
@@ -85,6 +86,8 @@ class Hub final : public RequestHandler, private BatchPublisher {
   Authority authority_;
   std::atomic<std::uint64_t> event_bytes_max_;
   bool is_diagnostic_echo_;
+  std::uint64_t sealed_listeners_ = 0;  // A bit each.
+  std::string hsts_;                    // The header line; empty: none.
   LogSink* access_log_;
   AuditLog audit_log_;
   const Clock* clock_;

@@ -34,7 +34,9 @@ Listener listener_of(std::string_view listen) {
   const Result<io::ListenAddress> address = io::parse_listen_address(listen);
   if (!address) return {};
   if (address.value().is_unix()) return {.host = {}, .is_loopback = true};
-  return {.host = std::string(without_port(listen)), .is_loopback = io::is_loopback(address.value())};
+  return {.host = std::string(without_port(io::without_scheme(listen))),
+          .is_loopback = io::is_loopback(address.value()),
+          .is_sealed = address.value().is_sealed};
 }
 
 PublishGuard::PublishGuard(std::vector<Listener> listeners, std::vector<std::string> patterns, Cors cors)
@@ -63,8 +65,11 @@ bool PublishGuard::is_from_foreign_page(const Request& request) const {
   const std::string_view origin = request.header("Origin");
   if (origin.data() == nullptr || cors_.is_named(origin)) return false;
   const std::string host(request.host);
-  // https: something in front of us ended it.
-  return host.empty() || !(equals_ignoring_case(origin, "http://" + host) || equals_ignoring_case(origin, "https://" + host));
+  const bool is_sealed = request.listener < listeners_.size() && listeners_[request.listener].is_sealed;
+  // https where we are not sealed: something in front of us ended it.
+  const bool is_own =
+      equals_ignoring_case(origin, "https://" + host) || (!is_sealed && equals_ignoring_case(origin, "http://" + host));
+  return host.empty() || !is_own;
 }
 
 PublishRight PublishGuard::right_of(const Request& request) const {

@@ -18,6 +18,7 @@ namespace broadside::hub {
 struct Listener {
   std::string host;  // "127.0.0.1", "::1", empty for a Unix socket.
   bool is_loopback = false;
+  bool is_sealed = false;  // https://
 };
 
 // The listener of an address as --listen takes it. Requires: io::parse_listen_address() takes it too.

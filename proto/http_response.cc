@@ -126,6 +126,21 @@ void append_response(std::string& out, int status, std::string_view extra_header
   if (!is_head) out += body;
 }
 
+std::size_t write_chunk_line(char* out, std::size_t chunk_bytes) {
+  char* const digits_end = std::to_chars(out, out + kChunkLineBytesMax - 2, chunk_bytes, 16).ptr;
+  digits_end[0] = '\r';
+  digits_end[1] = '\n';
+  return static_cast<std::size_t>(digits_end - out) + 2;
+}
+
+void append_chunk(std::string& out, std::string_view bytes) {
+  if (bytes.empty()) return;
+  char line[kChunkLineBytesMax];
+  out.append(line, write_chunk_line(line, bytes.size()));
+  out += bytes;
+  out += "\r\n";
+}
+
 std::string problem_json(int status, std::string_view detail) {
   std::string json = R"({"type":"about:blank","title":)";
   append_json_string(json, reason_phrase(status));

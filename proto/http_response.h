@@ -1,6 +1,7 @@
 // Writes whole responses with a known body, and the problem documents of refusals. The heads of streams are the engine's.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -18,6 +19,14 @@ void append_response(std::string& out, int status, std::string_view extra_header
                      std::string_view body, bool keep_alive, bool is_head, std::string_view date);
 
 constexpr std::string_view kStreamContentType = "text/event-stream";
+// A chunk of a chunked body (RFC 9112 7.1) is a line with its length, its bytes, and CRLF; the last one is kLastChunk.
+constexpr std::size_t kChunkLineBytesMax = 18;
+constexpr std::string_view kLastChunk = "0\r\n\r\n";
+// Writes the line; returns its length.
+std::size_t write_chunk_line(char* out, std::size_t chunk_bytes);
+// Appends a whole chunk; nothing if there are no bytes.
+void append_chunk(std::string& out, std::string_view bytes);
+
 constexpr std::string_view kProblemContentType = "application/problem+json";
 
 // An RFC 9457 problem document: {"type":"about:blank","title":...,"status":...,"detail":...}.

@@ -62,6 +62,10 @@ void add_target_options(CLI::App& command, Target& target, const std::string& ur
       ->type_name("HEADER")
       ->allow_extra_args(false)
       ->check(CLI::Validator([](std::string& header) { return header_problem(header); }, ""));
+  command
+      .add_option("--cacert", target.ca_file, "Believe servers that this authority vouches for, instead of the system's (PEM)")
+      ->type_name("FILE");
+  command.add_flag("--insecure", target.is_insecure, "Believe every server, whoever it is: for tests alone");
   command.add_option("--unix-socket", target.unix_socket, "Connect to this unix socket instead of the URL's host")
       ->type_name("PATH");
   command.add_option("--token", target.token.text, kTokenHelp)->type_name("TOKEN");
@@ -222,6 +226,9 @@ void HttpRequest::set_options(const Target& target, const std::vector<std::strin
   curl_easy_setopt(easy_, CURLOPT_HTTPHEADER, headers_);
   curl_easy_setopt(easy_, CURLOPT_URL, target.url.c_str());
   if (!target.unix_socket.empty()) curl_easy_setopt(easy_, CURLOPT_UNIX_SOCKET_PATH, target.unix_socket.c_str());
+  if (!target.ca_file.empty()) curl_easy_setopt(easy_, CURLOPT_CAINFO, target.ca_file.c_str());
+  curl_easy_setopt(easy_, CURLOPT_SSL_VERIFYPEER, target.is_insecure ? 0L : 1L);
+  curl_easy_setopt(easy_, CURLOPT_SSL_VERIFYHOST, target.is_insecure ? 0L : 2L);
   curl_easy_setopt(easy_, CURLOPT_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(easy_, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(easy_, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));

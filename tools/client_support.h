@@ -33,6 +33,8 @@ struct Target {
   std::vector<std::string> headers;  // "Name: value", each with a colon.
   std::string unix_socket;           // Empty = TCP.
   TokenSource token;
+  std::string ca_file;       // PEM of whom to believe for https; empty = the system's.
+  bool is_insecure = false;  // Believes everybody.
 };
 
 // Adds the URL and the options that a Target is made of.

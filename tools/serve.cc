@@ -21,6 +21,7 @@
 #include "engine/io/socket.h"
 #include "hub/auth/key_source.h"
 #include "hub/hub.h"
+#include "hub/tls/tls_server.h"
 #include "tools/config_file.h"
 #include "tools/option_table.h"
 #include "tools/serve_options.h"
@@ -144,9 +145,16 @@ std::string joined(const std::vector<std::string>& lines) {
 
 class Server {
  public:
-  // `options` are what the engine and the hub run with.
-  Server(const ServeCommand& command, ServeOptions options, Engine& engine, hub::Hub& hub, StderrLog& log, int signal_fd)
-      : command_(command), options_(std::move(options)), engine_(engine), hub_(hub), log_(log), signal_fd_(signal_fd) {}
+  // `options` are what the engine and the hub run with; `tls` is null without certificates.
+  Server(const ServeCommand& command, ServeOptions options, Engine& engine, hub::Hub& hub, hub::TlsServer* tls, StderrLog& log,
+         int signal_fd)
+      : command_(command),
+        options_(std::move(options)),
+        engine_(engine),
+        hub_(hub),
+        tls_(tls),
+        log_(log),
+        signal_fd_(signal_fd) {}
 
   // Serves until it is told to stop, and drains.
   int run() {
@@ -185,7 +193,7 @@ class Server {
   // is wrong.
   void reload() {
     notifier_.tell_reloading();
-    if (command_.config_path.empty() && options_.keys.is_empty()) {
+    if (command_.config_path.empty() && options_.keys.is_empty() && tls_ == nullptr) {
       log_.log(LogLevel::info, "SIGHUP: there is no --config to read again");
       return notifier_.tell("READY=1");
     }
@@ -206,6 +214,10 @@ class Server {
   }
 
   void take_over(Reload reload, hub::KeySet keys) {
+    if (const Result<Done> done = reload_certificates(reload.options.tls); !done) {
+      log_.log(LogLevel::error, "SIGHUP: nothing is changed: " + done.error().message);
+      return;
+    }
     if (const Result<Done> done = engine_.reconfigure(reload.options.config); !done) {
       log_.log(LogLevel::error, "SIGHUP: nothing is changed: " + done.error().message);
       return;
@@ -216,10 +228,17 @@ class Server {
     // What changed is told if it would have been before, or would be from here on.
     log_.set_least(std::min(options_.log_level, reload.options.log_level));
     log_.log(LogLevel::info, reload.changes.empty() ? "SIGHUP: nothing has changed" : "SIGHUP: " + joined(reload.changes));
+    if (tls_ != nullptr) log_.log(LogLevel::info, "SIGHUP: certificates read again");
     if (key_count > 0) log_.log(LogLevel::info, "SIGHUP: keys read again: " + std::to_string(key_count));
     if (!reload.waiting.empty()) log_.log(LogLevel::warning, "SIGHUP: needs a restart: " + joined(reload.waiting));
     log_.set_least(reload.options.log_level);
     options_ = std::move(reload.options);
+  }
+
+  // Who begins or ceases to speak TLS has other addresses, which is for a restart.
+  Result<Done> reload_certificates(const hub::TlsOptions& wanted) {
+    if (tls_ == nullptr || wanted.certificates.empty()) return Done{};
+    return tls_->reload(wanted);
   }
 
   // The next signal that has come, or 0.
@@ -236,13 +255,16 @@ class Server {
       pollfd waited{.fd = signal_fd_, .events = POLLIN, .revents = 0};
       poll(&waited, 1, poll_timeout_ms());
       tell_watchdog();
+      if (tls_ != nullptr) tls_->reload_if_changed();
       if (const int signal = take_signal(); signal != 0) return signal;
     }
   }
 
   [[nodiscard]] int poll_timeout_ms() const {
-    if (!notifier_.watchdog_interval()) return -1;
-    return static_cast<int>(std::max<Nanos>(1, *notifier_.watchdog_interval() / kMillisecond));
+    const Nanos look_at_files = tls_ != nullptr ? kSecond : -kMillisecond;
+    if (!notifier_.watchdog_interval()) return static_cast<int>(look_at_files / kMillisecond);
+    const Nanos interval = std::max(kMillisecond, *notifier_.watchdog_interval());
+    return static_cast<int>((tls_ != nullptr ? std::min(interval, look_at_files) : interval) / kMillisecond);
   }
 
   // Only while the shards make progress: one that hangs gets the whole server restarted.
@@ -260,6 +282,7 @@ class Server {
   ServeOptions options_;
   Engine& engine_;
   hub::Hub& hub_;
+  hub::TlsServer* tls_;
   StderrLog& log_;
   int signal_fd_;
   ServiceNotifier notifier_;
@@ -274,6 +297,10 @@ int fail(const std::string& message) {
 int report(const ServeCommand& command, const Settled& settled) {
   for (const std::string& problem : settled.problems) fail(problem);
   if (!settled.problems.empty()) return kExitFailed;
+  if (!settled.options.tls.certificates.empty()) {
+    const auto loaded = hub::TlsContext::load(settled.options.tls);
+    if (!loaded) return fail(loaded.error().message);
+  }
   std::printf("%s: good\n", command.config_path.empty() ? "flags and environment" : command.config_path.c_str());
   for (const TopicSection& section : settled.options.config.topics) std::printf("topic %s\n", section_text(section).c_str());
   return kExitDone;
@@ -309,6 +336,13 @@ int serve(const ServeCommand& command) {
   StderrLog log(options.log_level, options.log_format);
   options.config.log_sink = &log;
   for (const std::string& note : settled.notes) log.log(LogLevel::info, note);
+  std::unique_ptr<hub::TlsServer> tls;
+  if (!options.tls.certificates.empty()) {
+    Result<std::unique_ptr<hub::TlsServer>> loaded = hub::TlsServer::load(options.tls, log);
+    if (!loaded) return fail(loaded.error().message);
+    tls = std::move(*loaded);
+  }
+  options.config.transports = tls.get();
   ServeOptions serving = options;
   add_admin_listen(serving, log);
   hub::Hub hub(hub_options(serving));
@@ -322,7 +356,7 @@ int serve(const ServeCommand& command) {
   int exit_status = kExitFailed;
   {
     std::unique_ptr<Demo> demo = options.is_demo ? std::make_unique<Demo>(engine) : nullptr;
-    exit_status = Server(command, options, engine, hub, log, signal_fd).run();
+    exit_status = Server(command, options, engine, hub, tls.get(), log, signal_fd).run();
   }
   engine.stop();
   close(signal_fd);
@@ -334,8 +368,9 @@ constexpr const char* kEnvironmentPrefix = "BROADSIDE_";
 constexpr const char* kFooter =
     "Every flag has an environment variable (shown as Env) and, but for --config and --check-config, a key in the file of\n"
     "--config: --history-age is history_age. The flag wins over the environment, which wins over the file. In BROADSIDE_LISTEN,\n"
-    "BROADSIDE_ADMIN_LISTEN and BROADSIDE_CORS_ORIGIN several values are separated by commas. SIGHUP reads the file and the\n"
-    "keys again; SIGTERM or SIGINT drains, a second one stops at once.\n\n"
+    "BROADSIDE_ADMIN_LISTEN, BROADSIDE_CORS_ORIGIN, BROADSIDE_TLS_CERT and BROADSIDE_TLS_KEY several values are separated by "
+    "commas.\n"
+    "SIGHUP reads the file, the keys and the certificates again; SIGTERM or SIGINT drains, a second one stops at once.\n\n"
     "A token's claim \"broadside\" says what it allows, topics by patterns:\n"
     "  {\"subscribe\": [\"prices.*\"], \"publish\": [\"*\"], \"send\": true, \"admin\": true}\n\n"
     "Examples:\n"
@@ -343,6 +378,7 @@ constexpr const char* kFooter =
     "  broadside serve --config broadside.toml --check-config\n"
     "  broadside serve --listen 0.0.0.0:8080 --anonymous-publish 'public.*' --cors-origin https://app.example\n"
     "  broadside serve --listen 0.0.0.0:8080 --auth-key HS256:secret.bin --anonymous-subscribe 'public.*'\n"
+    "  broadside serve --listen 0.0.0.0:443 --listen http://127.0.0.1:8080 --tls-cert site.pem --tls-key site.key\n"
     "  curl -d hello http://127.0.0.1:8080/events/news\n"
     "  curl -N http://127.0.0.1:8080/events/news";
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "engine/io/socket.h"
+#include "tools/tls_options.h"
 
 namespace broadside::tools {
 namespace {
@@ -40,11 +41,12 @@ void add_listen_options(OptionTable& table, ServeOptions& options) {
   Config& config = options.config;
   table.group(kListenGroup);
   add_address_option(table, "listen", config.listen,
-                     "HOST:PORT, [IPV6]:PORT or unix:PATH; port 0 = any free one; repeatable [127.0.0.1:8080]");
+                     "HOST:PORT, [IPV6]:PORT or unix:PATH, the first two also behind http:// or https:// (--tls-cert); port "
+                     "0 = any free one; repeatable [127.0.0.1:8080]");
   add_address_option(
       table, "admin_listen", options.admin_listen,
-      "Addresses where whoever reaches them may see /metrics, /topics and /connections; repeatable [127.0.0.1:8081 if "
-      "no address of --listen is loopback, where programs of this machine may as well]");
+      "Addresses where whoever reaches them may see /metrics, /topics and /connections; plain HTTP unless they say https://; "
+      "repeatable [127.0.0.1:8081 if no address of --listen is loopback, where programs of this machine may as well]");
   Option& origins = table.list("cors_origin", options.cors_origins, "ORIGIN",
                                "Origin whose pages may read and publish, with credentials, like https://app.example; * = any "
                                "may read, without credentials; repeatable",
@@ -186,6 +188,7 @@ void add_topic_options(OptionTable& table, TopicRules& rules) {
 void add_serve_options(OptionTable& table, ServeOptions& options) {
   add_listen_options(table, options);
   add_rights_options(table, options);
+  add_tls_options(table, options);
   add_topic_options(table, options.config.defaults);
   add_memory_options(table, options.config);
   add_stream_options(table, options.config);
@@ -233,6 +236,7 @@ hub::HubOptions hub_options(const ServeOptions& options) {
                         .rules = options.token_rules},
           .cors_origins = options.cors_origins,
           .event_bytes_max = options.config.event_bytes_max,
+          .hsts_s = options.hsts_ms / 1000,
           .is_diagnostic_echo = options.is_diagnostic_echo,
           .access_log = options.has_access_log ? options.config.log_sink : nullptr,
           .audit_log = options.config.log_sink,

@@ -7,6 +7,7 @@
 #include "broadside/config.h"
 #include "hub/auth/key_source.h"
 #include "hub/hub.h"
+#include "hub/tls/context.h"
 #include "tools/option_table.h"
 #include "tools/stderr_log.h"
 
@@ -24,6 +25,8 @@ struct ServeOptions {
   hub::CarrierOptions carriers;
   hub::TokenRules token_rules;
   hub::AuditLevel audit_level = hub::AuditLevel::refused;
+  hub::TlsOptions tls;
+  std::uint64_t hsts_ms = 180ULL * 86'400'000;  // What testers call long enough.
   bool is_diagnostic_echo = false;
   bool is_demo = false;
   bool has_access_log = false;

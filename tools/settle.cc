@@ -7,6 +7,7 @@
 
 #include "broadside/engine.h"
 #include "proto/topic_name.h"
+#include "tools/tls_options.h"
 
 namespace broadside::tools {
 namespace {
@@ -149,6 +150,8 @@ Settled settle(const std::vector<Setting>& given, const ConfigFile& file) {
     topics.push_back(settle_section(section, config, topics, table, settled.problems));
   }
   config.topics = std::move(topics);
+  if (std::string problem = tls_problem(settled.options); !problem.empty()) settled.problems.push_back(std::move(problem));
+  choose_schemes(settled.options.tls, config.listen);
   if (std::string refusal = start_refusal(settled.options); !refusal.empty()) settled.problems.push_back(std::move(refusal));
   return settled;
 }

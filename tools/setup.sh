@@ -14,7 +14,7 @@ case $what in
   package) packages+=(dpkg-dev file) ;;
   test | all)
     packages+=(libgtest-dev clang-tidy-14 clang-format-14 procps dpkg-dev file)
-    commands+=(python3=python3 git=git curl=curl doxygen=doxygen nginx=nginx-light chromium=chromium node=nodejs npm=npm)
+    commands+=(python3=python3 git=git curl=curl openssl=openssl doxygen=doxygen nginx=nginx-light chromium=chromium node=nodejs npm=npm)
     ;;
   bench)
     packages+=(libbenchmark-dev libnginx-mod-nchan)

@@ -93,12 +93,7 @@ class SweptSubscribers {
 
   std::uint64_t send() {
     requests_.clear();
-    for (const Visit& visit : batch_.visits()) {
-      requests_.push_back({.socket = visit.connection->socket,
-                           .ranges = batch_.ranges_of(visit),
-                           .range_count = visit.range_count,
-                           .bytes = visit.bytes});
-    }
+    for (const Visit& visit : batch_.visits()) requests_.push_back(batch_.request_of(visit));
     sockets_.send(requests_);
     std::uint64_t deliveries = 0;
     for (std::size_t i = 0; i < requests_.size(); ++i) deliveries += batch_.apply(batch_.visits()[i], requests_[i].sent);

@@ -210,12 +210,16 @@ void EpollIo::send(std::span<SendRequest> batch) {
     BROADSIDE_ASSERT(request.range_count >= 1 && request.range_count <= 64);
     ssize_t result = 0;
     do {
-      if (request.range_count == 1) {
+      if (request.range_count == 1 && !request.is_tls_alert) {
         result = ::send(request.socket.value, request.ranges[0].iov_base, request.ranges[0].iov_len, MSG_DONTWAIT | MSG_NOSIGNAL);
       } else {
         msghdr header{};
         header.msg_iov = const_cast<iovec*>(request.ranges);  // Only read by the kernel.
         header.msg_iovlen = request.range_count;
+        if (request.is_tls_alert) {
+          header.msg_control = tls_alert_control().data();
+          header.msg_controllen = tls_alert_control().size();
+        }
         result = ::sendmsg(request.socket.value, &header, MSG_DONTWAIT | MSG_NOSIGNAL);
       }
     } while (result < 0 && errno == EINTR);

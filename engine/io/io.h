@@ -61,6 +61,7 @@ struct SendRequest {
   const iovec* ranges = nullptr;
   std::uint32_t range_count = 0;         // 1 to 64.
   std::uint64_t bytes = 0;               // Sum over the ranges, at least 1.
+  bool is_tls_alert = false;             // Of a socket that the kernel seals: these bytes are no data. One range.
   std::uint64_t sent = 0;                // Out.
   SendStatus status = SendStatus::sent;  // Out.
 };

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <linux/tls.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -20,6 +21,9 @@
 
 namespace broadside::io {
 namespace {
+
+constexpr std::string_view kScheme = "http://";
+constexpr std::string_view kSealedScheme = "https://";
 
 // sockaddr_storage is made to be seen as any of these.
 const sockaddr* generic(const sockaddr_storage& storage) { return reinterpret_cast<const sockaddr*>(&storage); }
@@ -159,6 +163,8 @@ std::string ListenAddress::text() const {
 
 Result<ListenAddress> parse_listen_address(std::string_view text) {
   if (text.starts_with("unix:")) return parse_unix(text, text.substr(5));
+  const bool is_sealed = is_sealed_address(text);
+  text = without_scheme(text);
   const std::size_t colon = text.rfind(':');
   if (colon == std::string_view::npos) return invalid(text, "no port; use HOST:PORT, [::1]:PORT or unix:PATH");
   std::string host(text.substr(0, colon));
@@ -188,6 +194,7 @@ Result<ListenAddress> parse_listen_address(std::string_view text) {
   address.length = found->ai_addrlen;
   ::freeaddrinfo(found);
   address.set_port(port);
+  address.is_sealed = is_sealed;
   return address;
 }
 
@@ -271,13 +278,47 @@ Result<ListenAddress> bound_address(int fd) {
   return address;
 }
 
-std::string format_url(const ListenAddress& address) { return address.is_unix() ? address.text() : "http://" + address.text(); }
+bool is_sealed_address(std::string_view text) { return text.starts_with(kSealedScheme); }
+
+std::string_view without_scheme(std::string_view text) {
+  for (const std::string_view scheme : {kScheme, kSealedScheme}) {
+    if (text.starts_with(scheme)) return text.substr(scheme.size());
+  }
+  return text;
+}
+
+std::string format_url(const ListenAddress& address) {
+  if (address.is_unix()) return address.text();
+  return std::string(address.is_sealed ? kSealedScheme : kScheme) + address.text();
+}
 
 std::string peer_address(int fd) {
   ListenAddress address;
   address.length = sizeof address.storage;
   if (::getpeername(fd, generic(address.storage), &address.length) != 0) return "";
   return address.text();
+}
+
+bool start_kernel_tls(int fd, std::span<const char> keys) {
+  static constexpr char kName[] = "tls";
+  if (::setsockopt(fd, IPPROTO_TCP, TCP_ULP, kName, sizeof kName) != 0) return false;
+  // Without keys the protocol that is now there passes everything on as it is.
+  return ::setsockopt(fd, SOL_TLS, TLS_TX, keys.data(), static_cast<socklen_t>(keys.size())) == 0;
+}
+
+std::span<char> tls_alert_control() {
+  struct Control {
+    Control() {
+      auto& header = *reinterpret_cast<cmsghdr*>(bytes);
+      header.cmsg_level = SOL_TLS;
+      header.cmsg_type = TLS_SET_RECORD_TYPE;
+      header.cmsg_len = CMSG_LEN(1);
+      *CMSG_DATA(&header) = 21;
+    }
+    alignas(cmsghdr) char bytes[CMSG_SPACE(1)] = {};
+  };
+  static Control control;
+  return control.bytes;
 }
 
 void set_reset_on_close(int fd) {

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -18,6 +19,7 @@ namespace broadside::io {
 struct ListenAddress {
   sockaddr_storage storage{};
   socklen_t length = 0;
+  bool is_sealed = false;  // https://
 
   [[nodiscard]] bool is_unix() const { return storage.ss_family == AF_UNIX; }
   [[nodiscard]] std::uint16_t port() const;  // 0 for a Unix address.
@@ -25,7 +27,8 @@ struct ListenAddress {
   [[nodiscard]] std::string text() const;    // "127.0.0.1:8080", "[::1]:8080", "unix:/run/broadside.sock".
 };
 
-// `HOST:PORT`, `[V6]:PORT` or `unix:PATH`; HOST is a number or `localhost` (127.0.0.1), port 0 lets the kernel choose.
+// `HOST:PORT`, `[V6]:PORT` or `unix:PATH`, the first two perhaps behind `http://` or `https://`; HOST is a number or `localhost`
+// (127.0.0.1), port 0 lets the kernel choose.
 Result<ListenAddress> parse_listen_address(std::string_view text);
 
 // Whether only this machine can reach it. A Unix address is.
@@ -57,10 +60,19 @@ Result<Done> prepare_adopted(int fd, const ListenerOptions& options);
 
 // The address a listener got, with the port the kernel chose.
 Result<ListenAddress> bound_address(int fd);
-// "http://127.0.0.1:8080"; a Unix address as it is, "unix:/run/broadside.sock".
+// Whether `text` begins with https://, and what is behind http:// or https://.
+[[nodiscard]] bool is_sealed_address(std::string_view text);
+[[nodiscard]] std::string_view without_scheme(std::string_view text);
+// "http://127.0.0.1:8080", "https://..."; a Unix address as it is, "unix:/run/broadside.sock".
 [[nodiscard]] std::string format_url(const ListenAddress& address);
 // "127.0.0.1:50000", "[::1]:50000", "unix:", or "" when it cannot be told. Requires: plain descriptor.
 [[nodiscard]] std::string peer_address(int fd);
+
+// Lets the kernel's TLS seal what is written to a plain TCP descriptor from here on; `keys` is the tls12_crypto_info_... of its
+// cipher. False if it does not; then nothing has changed.
+[[nodiscard]] bool start_kernel_tls(int fd, std::span<const char> keys);
+// The ancillary data of a send that makes what is sent an alert (SendRequest::is_tls_alert). Lives for ever.
+[[nodiscard]] std::span<char> tls_alert_control();
 
 // Close will send RST and free the kernel's buffers at once.
 void set_reset_on_close(int fd);

@@ -250,7 +250,7 @@ void UringIo::queue_send(std::uint32_t index) {
   BROADSIDE_ASSERT(request.socket.is_open());
   BROADSIDE_ASSERT(request.range_count >= 1 && request.range_count <= 64);
   Ring& ring = ring_of(request.socket);
-  const bool is_single = request.range_count == 1;
+  const bool is_single = request.range_count == 1 && !request.is_tls_alert;
   io_uring_sqe& entry = queue(ring, is_single ? IORING_OP_SEND : IORING_OP_SENDMSG, user_data_of(Operation::send, 0, index));
   entry.fd = request.socket.value;
   entry.msg_flags = MSG_DONTWAIT | MSG_NOSIGNAL;
@@ -263,6 +263,10 @@ void UringIo::queue_send(std::uint32_t index) {
     header = msghdr{};
     header.msg_iov = const_cast<iovec*>(request.ranges);  // Only read by the kernel.
     header.msg_iovlen = request.range_count;
+    if (request.is_tls_alert) {
+      header.msg_control = tls_alert_control().data();
+      header.msg_controllen = tls_alert_control().size();
+    }
     entry.addr = reinterpret_cast<std::uint64_t>(&header);
     entry.len = 1;
   }

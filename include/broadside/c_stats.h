@@ -71,6 +71,9 @@ typedef struct broadside_shard_stats {
   uint64_t subscribers_blocked;              ///< Now: waiting for the kernel to take bytes.
   uint64_t subscribes;                       ///< Streams begun.
   uint64_t requests;                         ///< Requests whose head was read, subscriptions included.
+  uint64_t handshakes;                       ///< Of sealed connections (TLS): completed, ...
+  uint64_t handshakes_failed;                ///< ... and given up.
+  uint64_t transports;                       ///< Now: sealed connections that are not (yet) streams, which take most memory.
   uint64_t deliveries;                       ///< Published events completely handed to the kernel, one per subscriber.
   uint64_t bytes_sent;                       ///< Handed to the kernel.
   uint64_t sends;                            ///< Each of one range or several.

@@ -9,6 +9,8 @@
 
 namespace broadside {
 
+class TransportFactory;
+
 /// How the engine speaks to the kernel.
 enum class Backend : std::uint8_t {
   automatic,  ///< io_uring where it works, else epoll; the log says which and why.
@@ -79,10 +81,13 @@ struct TopicSection {
 /// What an engine is made of. Times are milliseconds, sizes bytes, unless the name says otherwise. Engine::create refuses what is
 /// out of range.
 struct Config {
-  std::vector<std::string> listen;       ///< `HOST:PORT`, `[::1]:PORT` or `unix:PATH`; port 0 = any; at most 64.
-  std::uint32_t shards = 0;              ///< Threads, 1 to 256; 0 = one per core this process may run on.
-  Backend backend = Backend::automatic;  ///< See Backend.
-  std::uint32_t connections_max = 0;     ///< Subscribers, 1 to 4,000,000; 0 = what RLIMIT_NOFILE allows without tables.
+  /// `HOST:PORT`, `[::1]:PORT` or `unix:PATH`; port 0 = any; at most 64. `https://` before HOST: its connections are sealed;
+  /// `http://` says nothing. Empty: no listener.
+  std::vector<std::string> listen;
+  TransportFactory* transports = nullptr;  ///< What https:// addresses need; outlives the engine.
+  std::uint32_t shards = 0;                ///< Threads, 1 to 256; 0 = one per core this process may run on.
+  Backend backend = Backend::automatic;    ///< See Backend.
+  std::uint32_t connections_max = 0;       ///< Subscribers, 1 to 4,000,000; 0 = what RLIMIT_NOFILE allows without tables.
 
   std::uint32_t head_bytes_max = 16 << 10;        ///< Request head, 1 KiB to 1 MiB: room for large cookies.
   std::uint32_t head_timeout_ms = 10'000;         ///< From accept, or the first byte of a later request, to the end of its head.

@@ -95,6 +95,9 @@ struct ShardStats {
   std::uint64_t subscribers_blocked = 0;  ///< Now: waiting for the kernel to take bytes.
   std::uint64_t subscribes = 0;           ///< Streams begun.
   std::uint64_t requests = 0;             ///< Requests whose head was read, subscriptions included.
+  std::uint64_t handshakes = 0;           ///< Of sealed connections (TLS), completed.
+  std::uint64_t handshakes_failed = 0;    ///< The same, given up.
+  std::uint64_t transports = 0;           ///< Now: sealed connections that are not (yet) streams, which take most memory.
   std::uint64_t deliveries = 0;           ///< Published events completely handed to the kernel, one per subscriber.
   std::uint64_t bytes_sent = 0;           ///< Handed to the kernel.
   std::uint64_t sends = 0;                ///< Each of one range of bytes or several.

@@ -5,12 +5,16 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "base/prng.h"
+#include "proto/chunked_decoder.h"
+#include "proto/http_response.h"
 #include "tests/engine/store_fixture.h"
 #include "tests/support/deadline.h"
+#include "tests/support/toy_transport.h"
 
 namespace broadside {
 namespace {
@@ -45,16 +49,24 @@ class DeliveryTest : public StoreFixture {
     batch_.clear();
     if (!batch_.add(connection, bytes_max)) return "";
     const Visit made = batch_.visits().back();
-    EXPECT_LE(made.range_count, 64U);
-    EXPECT_GE(made.range_count, 1U);
-    std::string bytes;
-    batch_.copy(made, bytes);
-    EXPECT_EQ(bytes.size(), made.bytes);
-    taken = std::min<std::uint64_t>(taken, made.bytes);
+    EXPECT_LE(batch_.request_of(made).range_count, 64U);
+    EXPECT_GE(batch_.request_of(made).range_count, 1U);
+    std::string bytes = bytes_of(made);
+    EXPECT_EQ(bytes.size(), batch_.request_of(made).bytes);
+    taken = std::min<std::uint64_t>(taken, bytes.size());
     const std::uint32_t complete = batch_.apply(made, taken);
     if (events != nullptr) *events += complete;
     if (connection.own != nullptr && connection.own->left() == 0) connection.own.reset();
     bytes.resize(taken);
+    return bytes;
+  }
+  // What the kernel is given, one range behind the other.
+  std::string bytes_of(const Visit& visit) const {
+    std::string bytes;
+    const io::SendRequest request = batch_.request_of(visit);
+    for (const iovec& range : std::span(request.ranges, request.range_count)) {
+      bytes.append(static_cast<const char*>(range.iov_base), range.iov_len);
+    }
     return bytes;
   }
   std::string visit_all(Connection& connection, std::uint64_t bytes_max = 128 << 10, std::uint32_t* events = nullptr) {
@@ -64,7 +76,17 @@ class DeliveryTest : public StoreFixture {
   }
   static void give_own(Connection& connection, std::string_view bytes) {
     if (connection.own == nullptr) connection.own = std::make_unique<OwnBytes>();
-    connection.own->bytes += bytes;
+    if (connection.is_chunked) {
+      append_chunk(connection.own->bytes, bytes);
+    } else {
+      connection.own->bytes += bytes;
+    }
+  }
+  static void make_framed(Connection& connection, bool is_chunked, bool is_sealed) {
+    connection.is_framed = is_chunked || is_sealed;
+    connection.is_chunked = is_chunked;
+    if (connection.is_framed) connection.make_extras();
+    if (is_sealed) connection.extras->sealer = std::make_unique<test::ToySealer>();
   }
 
   ConnectionTable table_;
@@ -91,9 +113,7 @@ TEST_F(DeliveryTest, sends_one_topic_as_one_range) {
   bring_up_to_date(connection);
   ASSERT_TRUE(batch_.add(connection, 128 << 10));
   EXPECT_EQ(batch_.visits().back().range_count, 1U);
-  std::string bytes;
-  batch_.copy(batch_.visits().back(), bytes);
-  EXPECT_EQ(bytes, expected);
+  EXPECT_EQ(bytes_of(batch_.visits().back()), expected);
 }
 
 TEST_F(DeliveryTest, continues_after_every_possible_split_of_one_topic) {
@@ -152,6 +172,38 @@ TEST_F(DeliveryTest, survives_splits_within_own_bytes) {
   }
 }
 
+// What the peer makes of what it gets.
+class Peer {
+ public:
+  explicit Peer(const Connection& connection)
+      : is_chunked_(connection.is_chunked), is_sealed_(connection.is_framed && connection.extras->sealer != nullptr) {}
+  std::string open(std::string_view bytes) {
+    std::string unsealed;
+    if (is_sealed_) {
+      opener_.feed(bytes, unsealed);
+      EXPECT_EQ(opener_.violation(), "");
+    } else {
+      unsealed = bytes;
+    }
+    if (!is_chunked_) return unsealed;
+    std::string plain;
+    for (std::string_view left = unsealed; !left.empty();) {
+      const ChunkedDecoder::Step step = decoder_.feed(left);
+      EXPECT_EQ(step.outcome, ParseOutcome::need_more) << step.detail;
+      if (step.outcome != ParseOutcome::need_more) break;
+      plain += step.data;
+      left.remove_prefix(step.consumed);
+    }
+    return plain;
+  }
+
+ private:
+  bool is_chunked_;
+  bool is_sealed_;
+  test::ToyOpener opener_;
+  ChunkedDecoder decoder_;
+};
+
 class RandomDeliveryTest : public DeliveryTest {
  protected:
   void run(std::uint64_t seed) {
@@ -162,6 +214,8 @@ class RandomDeliveryTest : public DeliveryTest {
     std::vector<std::string> names;
     for (std::size_t i = 0; i < topics; ++i) names.push_back("t" + std::to_string(i));
     Connection& connection = connect(subscribe(names, live()));
+    make_framed(connection, prng.below(3) == 0, prng.below(3) == 0);
+    Peer peer(connection);
     std::string expected;                    // Frames alone.
     std::vector<std::size_t> borders = {0};  // In it.
     std::string received;                    // Frames alone, own bytes taken out again.
@@ -186,7 +240,7 @@ class RandomDeliveryTest : public DeliveryTest {
       }
       const std::uint64_t bytes_max = 1 + prng.below(prng.below(2) == 0 ? 200 : 20'000);
       const std::uint64_t taken = prng.below(4) == 0 ? UINT64_MAX : prng.below(prng.below(2) == 0 ? 40 : 4000);
-      const std::string bytes = visit(connection, bytes_max, taken, &events);
+      const std::string bytes = peer.open(visit(connection, bytes_max, taken, &events));
       for (const char byte : bytes) {
         if (byte != '#') {
           received += byte;
@@ -228,8 +282,6 @@ TEST_F(DeliveryTest, sends_at_most_64_ranges_and_goes_on_where_it_stopped) {
   bring_up_to_date(connection);
   ASSERT_TRUE(batch_.add(connection, 1 << 20));
   EXPECT_EQ(batch_.visits().back().range_count, 64U);
-  batch_.drop_last();
-  EXPECT_TRUE(batch_.visits().empty());
   std::uint32_t events = 0;
   EXPECT_EQ(visit_all(connection, 1 << 20, &events), "own" + expected);
   EXPECT_EQ(events, 300U);
@@ -336,7 +388,7 @@ TEST_F(DeliveryTest, sends_nothing_newer_than_the_turn) {
   bring_up_to_date(connection, cut);
   std::string bytes;
   while (batch_.clear(), batch_.add(connection, 1000)) {
-    batch_.copy(batch_.visits().back(), bytes);
+    bytes += bytes_of(batch_.visits().back());
     batch_.apply(batch_.visits().back(), batch_.visits().back().bytes);
     bring_up_to_date(connection, cut);
   }
@@ -373,16 +425,43 @@ TEST_F(DeliveryTest, finishes_what_it_was_given_and_sends_no_more_frames) {
 }
 
 TEST_F(DeliveryTest, sends_one_heartbeat_of_the_right_framing) {
-  Connection& connection = connect(subscribe({"t"}, live()));
-  batch_.add_heartbeat(connection);
-  connection.is_chunked = true;
-  batch_.add_heartbeat(connection);
-  std::string plain;
-  std::string chunked;
-  batch_.copy(batch_.visits()[0], plain);
-  batch_.copy(batch_.visits()[1], chunked);
-  EXPECT_EQ(plain, ":\n\n");
-  EXPECT_EQ(chunked, "3\r\n:\n\n\r\n");
+  Connection& plain = connect(subscribe({"t"}, live()));
+  Connection& chunked = connect(subscribe({"t"}, live()));
+  make_framed(chunked, true, false);
+  batch_.add_heartbeat(plain);
+  batch_.add_heartbeat(chunked);
+  EXPECT_EQ(bytes_of(batch_.visits()[0]), ":\n\n");
+  EXPECT_EQ(bytes_of(batch_.visits()[1]), "3\r\n:\n\n\r\n");
+}
+
+TEST_F(DeliveryTest, completes_a_torn_heartbeat_before_everything_else) {
+  for (const bool is_chunked : {false, true}) {
+    Connection& connection = connect(subscribe({"t"}, live()));
+    if (is_chunked) make_framed(connection, true, false);
+    const std::string whole = is_chunked ? "3\r\n:\n\n\r\n" : ":\n\n";
+    for (std::size_t taken = 0; taken <= whole.size(); ++taken) {
+      batch_.clear();
+      batch_.add_heartbeat(connection);
+      EXPECT_EQ(batch_.apply(batch_.visits().back(), taken), 0U);
+      EXPECT_EQ(is_at_border(connection), taken == 0 || taken == whole.size());
+      const std::string rest = visit(connection, 1000, UINT64_MAX);
+      EXPECT_EQ(rest, taken == 0 ? "" : whole.substr(taken));
+    }
+  }
+}
+
+TEST_F(DeliveryTest, has_no_room_when_the_buffer_of_framed_visits_is_full) {
+  const StartPlan plan = subscribe({"t"}, live());
+  publish("t", std::string(100'000, 'x'));
+  std::size_t visits = 0;
+  for (; !batch_.is_full(); ++visits) {
+    Connection& connection = connect(plan);
+    make_framed(connection, false, true);
+    bring_up_to_date(connection);
+    ASSERT_TRUE(batch_.add(connection, 128 << 10));
+  }
+  EXPECT_LT(visits, 16U);
+  EXPECT_GT(visits, 4U);
 }
 
 TEST_F(DeliveryTest, keeps_the_visits_of_a_batch_apart) {

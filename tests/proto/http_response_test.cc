@@ -42,6 +42,17 @@ TEST(HttpResponse, without_a_body_has_length_zero) {
       "HTTP/1.1 202 Accepted\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nCache-Control: no-store\r\nContent-Length: 0\r\n\r\n");
 }
 
+TEST(Chunks, have_their_length_before_them_and_are_never_empty) {
+  std::string out;
+  append_chunk(out, "0123456789abcdef");
+  append_chunk(out, "");
+  append_chunk(out, "x");
+  EXPECT_EQ(out, "10\r\n0123456789abcdef\r\n1\r\nx\r\n");
+  char line[kChunkLineBytesMax];
+  EXPECT_EQ(write_chunk_line(line, SIZE_MAX), kChunkLineBytesMax);
+  EXPECT_EQ(std::string(line, kChunkLineBytesMax), "ffffffffffffffff\r\n");
+}
+
 TEST(ProblemJson, names_status_and_detail) {
   EXPECT_EQ(problem_json(400, "a \"b\""), R"({"type":"about:blank","title":"Bad Request","status":400,"detail":"a \"b\""})");
 }

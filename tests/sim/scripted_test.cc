@@ -7,6 +7,7 @@
 #include "proto/position.h"
 #include "tests/sim/sim_io.h"
 #include "tests/sim/sim_note.h"
+#include "tests/support/toy_transport.h"
 
 namespace broadside::sim {
 namespace {
@@ -172,6 +173,34 @@ TEST_F(ScriptedTest, sends_a_late_refusal_to_a_peer_that_has_ended_its_side) {
   run();
   EXPECT_TRUE(has(read(*socket), "HTTP/1.1 408"));
   EXPECT_TRUE(socket->is_over());
+}
+
+TEST_F(ScriptedTest, a_stream_whose_keys_are_worn_is_told_to_come_back) {
+  test::ToyTransportFactory transports(4);
+  config_.transports = &transports;
+  shared_.sealed_listeners = 1;
+  start();
+  const std::shared_ptr<SimSocket> socket = io_->connect(kRoomy);
+  std::string request;
+  test::ToySealer client;
+  client.append(test::ToyRecord::hello, {}, request);
+  client.append(test::ToyRecord::data, "GET /events?topic=t HTTP/1.1\r\nHost: sim\r\n\r\n", request);
+  socket->write(request);
+  run();
+  test::ToyOpener opener;
+  std::string text;
+  opener.feed(read(*socket), text);
+  for (int i = 0; i < 10 && !opener.is_ended(); ++i) {
+    publish("t", std::to_string(i));
+    opener.feed(read(*socket), text);
+  }
+  EXPECT_EQ(opener.violation(), "");
+  EXPECT_TRUE(opener.is_ended());
+  EXPECT_NE(text.find("data: 0\n\n"), std::string::npos);
+  EXPECT_EQ(text.find("data: 9\n\n"), std::string::npos);
+  EXPECT_EQ(text.substr(text.size() - 2), "\n\n");
+  EXPECT_NE(text.substr(text.rfind("\n\n", text.size() - 3)).find("retry: "), std::string::npos) << text;
+  EXPECT_EQ(shard_->stats().closes_for(CloseReason::aged), 1U);
 }
 
 }  // namespace

@@ -91,9 +91,20 @@ void SimClient::connect() {
   connection_id_.clear();
   outgoing_ = dice.one_in(8) ? "GET /nothing HTTP/1.1\r\nHost: sim\r\n\r\n" : "";
   outgoing_ += request_text();
+  seal_request();
   if (world_.trace.is_on()) world_.trace.add("client " + std::to_string(number_) + " connects: " + outgoing_);
   oracle_.begin(request_);
   read_at_ = world_.clock.monotonic();
+}
+
+void SimClient::seal_request() {
+  if (!world_.plan.is_sealed) return;
+  opener_ = test::ToyOpener();
+  test::ToySealer sealer;
+  std::string sealed;
+  sealer.append(test::ToyRecord::hello, {}, sealed);
+  sealer.append(test::ToyRecord::data, outgoing_, sealed);
+  outgoing_ = std::move(sealed);
 }
 
 StreamRequest SimClient::draw_request() {
@@ -212,14 +223,30 @@ bool SimClient::read() {
 }
 
 void SimClient::take(const SimSocket::Piece& piece) {
-  response_.feed(piece.bytes, [&](std::string_view bytes) { take_stream(bytes, piece.sent_at); });
+  const auto take_opened = [&](std::string_view opened, Nanos sent_at) {
+    response_.feed(opened, [&](std::string_view bytes) { take_stream(bytes, sent_at); });
+  };
+  if (world_.plan.is_sealed) {
+    // Record by record: what is in one was sent when the first of it was.
+    for (std::string_view left = piece.bytes; !left.empty() && opener_.violation().empty();) {
+      if (!opener_.is_inside_record()) record_began_ = piece.sent_at;
+      const std::size_t count = std::min(left.size(), opener_.missing_bytes());
+      std::string opened;
+      opener_.feed(left.substr(0, count), opened);
+      take_opened(opened, record_began_);
+      left.remove_prefix(count);
+    }
+    if (!opener_.violation().empty()) return fail(opener_.violation());
+  } else {
+    take_opened(piece.bytes, piece.sent_at);
+  }
   if (!response_.violation().empty()) return fail(response_.violation());
   if (!stream_.violation().empty()) return fail(stream_.violation());
   if (!oracle_.violation().empty()) return fail(oracle_.violation());
 }
 
 void SimClient::take_stream(std::string_view bytes, Nanos sent_at) {
-  const bool was_inside = stream_.is_inside_block();
+  const bool was_inside = stream_.is_inside_event();
   std::size_t count = 0;
   stream_.feed(bytes, [&](const DecodedEvent& event) {
     const bool began_before = was_inside && count++ == 0;

@@ -12,6 +12,7 @@
 #include "tests/sim/sim_response.h"
 #include "tests/sim/sim_world.h"
 #include "tests/support/event_stream.h"
+#include "tests/support/toy_transport.h"
 
 namespace broadside::sim {
 
@@ -49,6 +50,7 @@ class SimClient {
   [[nodiscard]] StreamRequest draw_request();
   void draw_start(StreamRequest& request);
   [[nodiscard]] std::string request_text();
+  void seal_request();
   bool write();
   bool read();
   [[nodiscard]] std::size_t read_allowance();
@@ -68,7 +70,9 @@ class SimClient {
   Nanos returns_at_ = 0;
   bool is_done_ = false;
   StreamRequest request_;
-  std::string outgoing_;  // Of its request, not yet written.
+  std::string outgoing_;    // Of its request, not yet written.
+  test::ToyOpener opener_;  // Where the plan seals: of what the engine sends.
+  Nanos record_began_ = 0;  // When the engine sent the first byte of the record under way.
   SimResponse response_;
   test::EventStream stream_;
   SubscriberOracle oracle_;

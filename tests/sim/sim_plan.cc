@@ -131,6 +131,7 @@ SimPlan draw_plan(Dice& dice) {
   plan.note = draw_fault(dice, 64);
   plan.vanish = draw_fault(dice, 64) * 4;
   plan.slow_client = dice.one_in(4) ? 0 : dice.scaled(1, 8);
+  plan.is_sealed = dice.one_in(3);
   if (is_crowd) bound_crowd(plan);
   return plan;
 }

@@ -25,7 +25,8 @@ struct SimPlan {
   std::uint32_t turns_per_check = 1;  // check_invariants() after so many turns.
   Keeping keeping = Keeping::bounded;
   bool has_tables = false;
-  bool drains = false;  // At the end; else the engine is stopped.
+  bool is_sealed = false;  // What clients and the engine send each other goes in records.
+  bool drains = false;     // At the end; else the engine is stopped.
 
   Config config;
   std::uint64_t history_memory = 0;

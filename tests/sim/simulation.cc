@@ -45,7 +45,10 @@ Simulation::Simulation(std::uint64_t seed)
   set_assert_handler(report_assertion);
   const SimPlan& plan = world_.plan;
   world_.history.set_start(store_.published());
-  shared_.config = std::make_shared<const Config>(plan.config);
+  Config config = plan.config;
+  config.transports = &transports_;
+  shared_.config = std::make_shared<const Config>(config);
+  shared_.sealed_listeners = plan.is_sealed ? UINT64_MAX : 0;
   shared_.clock = &world_.clock;
   shared_.store = &store_;
   shared_.handler = &host_;

@@ -16,6 +16,7 @@
 #include "tests/sim/sim_publisher.h"
 #include "tests/sim/sim_totals.h"
 #include "tests/sim/sim_world.h"
+#include "tests/support/toy_transport.h"
 
 namespace broadside::sim {
 
@@ -57,6 +58,7 @@ class Simulation final : private ShardWaker, private Bystander {
   void expect_everybody_at_head(const std::string& when, bool with_rated = true);
 
   SimWorld world_;
+  test::ToyTransportFactory transports_;
   TopicStore store_;
   SimHost host_;
   ShardShared shared_;

@@ -40,6 +40,8 @@ class EventStream final : private SseDecoder::Sink {
   [[nodiscard]] std::uint64_t comments_count() const { return comments_count_; }
   // Whether the bytes so far end inside a line or a block.
   [[nodiscard]] bool is_inside_block() const { return !line_.empty() || block_.lines_count > 0; }
+  // The same, but a comment that has begun is nothing.
+  [[nodiscard]] bool is_inside_event() const { return block_.lines_count > 0 || (!line_.empty() && line_.front() != ':'); }
   // The first thing that was wrong with the bytes; empty when nothing was.
   [[nodiscard]] const std::string& violation() const { return violation_; }
 

@@ -111,6 +111,7 @@ HttpConnection& HttpConnection::operator=(HttpConnection&& other) noexcept {
   if (this == &other) return *this;
   close();
   fd_ = std::exchange(other.fd_, -1);
+  tls_ = std::move(other.tls_);
   was_closed_ = other.was_closed_;
   was_reset_ = other.was_reset_;
   pending_ = std::move(other.pending_);
@@ -151,7 +152,24 @@ HttpConnection HttpConnection::open_unix(const std::string& path) {
   return connection;
 }
 
+HttpConnection HttpConnection::open_tls(std::uint16_t port, const TlsClientOptions& options, int receive_buffer_bytes) {
+  HttpConnection connection = open(port, receive_buffer_bytes);
+  connection.tls_ = std::make_unique<TlsClient>(options);
+  const Deadline deadline = soon();
+  do {
+    if (!connection.send_raw(connection.tls_->take_output(), deadline)) break;
+  } while (!connection.tls_->is_established() && connection.tls_->error().empty() && connection.fill(deadline));
+  connection.send_raw(connection.tls_->take_output(), deadline);
+  return connection;
+}
+
 bool HttpConnection::send(std::string_view bytes, const Deadline& deadline) {
+  if (tls_ == nullptr) return send_raw(bytes, deadline);
+  tls_->write(bytes);
+  return send_raw(tls_->take_output(), deadline);
+}
+
+bool HttpConnection::send_raw(std::string_view bytes, const Deadline& deadline) {
   while (!bytes.empty()) {
     const ssize_t count = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
     if (count > 0) {
@@ -177,6 +195,10 @@ bool HttpConnection::fill(const Deadline& deadline) {
   char buffer[65'536];
   while (true) {
     const ssize_t count = recv(fd_, buffer, sizeof(buffer), 0);
+    if (count > 0 && tls_ != nullptr) {
+      tls_->feed({buffer, static_cast<std::size_t>(count)}, pending_);
+      return true;
+    }
     if (count > 0) {
       pending_.append(buffer, static_cast<std::size_t>(count));
       return true;
@@ -271,7 +293,7 @@ HttpResponse HttpConnection::read_response(bool is_head, const Deadline& deadlin
 }
 
 std::string HttpConnection::read_some(std::size_t bytes_max, const Deadline& deadline) {
-  if (pending_.empty() && bytes_max < 65'536 && fd_ >= 0 && !was_closed_) {
+  if (pending_.empty() && bytes_max < 65'536 && fd_ >= 0 && !was_closed_ && tls_ == nullptr) {
     // Takes from the kernel no more than was asked for, so that what is not read really is not read.
     std::string bytes(bytes_max, '\0');
     if (!wait_for_events(fd_, POLLIN, deadline)) return "";
@@ -283,7 +305,9 @@ std::string HttpConnection::read_some(std::size_t bytes_max, const Deadline& dea
     bytes.resize(count > 0 ? static_cast<std::size_t>(count) : 0);
     return bytes;
   }
-  if (pending_.empty() && !fill(deadline)) return "";
+  while (pending_.empty()) {  // Not every record of TLS says something.
+    if (!fill(deadline)) return "";
+  }
   std::string bytes = pending_.substr(0, bytes_max);
   pending_.erase(0, bytes.size());
   return bytes;
@@ -336,6 +360,14 @@ SseStream SseStream::open(std::uint16_t port, std::string_view target, const Hea
   Headers all = headers;
   if (!has_header(all, "Accept")) all.emplace_back("Accept", "text/event-stream");
   connection.send(request_text("GET", target, "127.0.0.1:" + std::to_string(port), all, ""));
+  return from(std::move(connection));
+}
+
+SseStream SseStream::open_tls(std::uint16_t port, std::string_view target, const TlsClientOptions& options,
+                              int receive_buffer_bytes) {
+  HttpConnection connection = HttpConnection::open_tls(port, options, receive_buffer_bytes);
+  if (!connection.tls()->is_established()) return {};
+  connection.send(request_text("GET", target, "localhost:" + std::to_string(port), {{"Accept", "text/event-stream"}}, ""));
   return from(std::move(connection));
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -11,6 +12,7 @@
 
 #include "tests/support/deadline.h"
 #include "tests/support/event_stream.h"
+#include "tests/support/tls_client.h"
 
 namespace broadside::test {
 
@@ -59,8 +61,12 @@ class HttpConnection {
   // `receive_buffer_bytes` above 0 fixes the kernel's buffer (for clients that stall).
   static HttpConnection open(std::uint16_t port, int receive_buffer_bytes = 0);
   static HttpConnection open_unix(const std::string& path);
+  // Shakes hands as well; why that failed is tls()->error().
+  static HttpConnection open_tls(std::uint16_t port, const TlsClientOptions& options, int receive_buffer_bytes = 0);
 
   [[nodiscard]] bool is_open() const { return fd_ >= 0; }
+  // Null if it is plain.
+  [[nodiscard]] const TlsClient* tls() const { return tls_.get(); }
   // False when the peer is gone or does not read.
   bool send(std::string_view bytes, const Deadline& deadline = soon());
   // Each byte in a segment of its own.
@@ -85,12 +91,14 @@ class HttpConnection {
 
  private:
   explicit HttpConnection(int fd) : fd_(fd) {}
+  bool send_raw(std::string_view bytes, const Deadline& deadline);
   bool fill(const Deadline& deadline);  // Reads more into pending_; false at the end or the deadline.
   bool read_chunked_body(std::string& body, const Deadline& deadline);
   std::optional<std::string> read_crlf_line(const Deadline& deadline);
   bool read_exactly(std::size_t count, std::string& out, const Deadline& deadline);
 
   int fd_ = -1;
+  std::unique_ptr<TlsClient> tls_;
   bool was_closed_ = false;
   bool was_reset_ = false;
   std::string pending_;  // Received, not yet handed out.
@@ -109,6 +117,8 @@ class SseStream {
  public:
   // Sends the GET and reads the head. Look at head().status.
   static SseStream open(std::uint16_t port, std::string_view target, const Headers& headers = {}, int receive_buffer_bytes = 0);
+  static SseStream open_tls(std::uint16_t port, std::string_view target, const TlsClientOptions& options,
+                            int receive_buffer_bytes = 0);
   // Takes over a connection on which the request has been sent.
   static SseStream from(HttpConnection connection);
 

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -139,10 +140,12 @@ std::unique_ptr<ServerProcess> ServerProcess::start(const ServerOptions& options
   for (const std::string& address : options.listen) command.insert(command.end(), {"--listen", address});
   command.insert(command.end(), {"--backend", options.backend});
   command.insert(command.end(), options.flags.begin(), options.flags.end());
-  return run(command, problem);
+  const auto tcp_count =
+      std::count_if(options.listen.begin(), options.listen.end(), [](const auto& each) { return each.rfind("unix:", 0) != 0; });
+  return run(command, problem, static_cast<std::size_t>(tcp_count));
 }
 
-std::unique_ptr<ServerProcess> ServerProcess::run(const std::vector<std::string>& command, std::string* problem) {
+std::unique_ptr<ServerProcess> ServerProcess::run(const std::vector<std::string>& command, std::string* problem, std::size_t urls_count) {
   std::unique_ptr<ServerProcess> server(new ServerProcess());
   server->process_ = ChildProcess::spawn(command);
   if (server->process_ == nullptr) {
@@ -151,15 +154,15 @@ std::unique_ptr<ServerProcess> ServerProcess::run(const std::vector<std::string>
   }
   const Deadline deadline = soon();
   while (const auto line = server->process_->read_line(deadline)) {
-    if (line->rfind("listening on http://", 0) != 0) continue;
-    server->port_ = static_cast<std::uint16_t>(std::strtoul(line->c_str() + line->rfind(':') + 1, nullptr, 10));
-    return server;
+    if (line->rfind("listening on http", 0) != 0) continue;
+    server->ports_.push_back(static_cast<std::uint16_t>(std::strtoul(line->c_str() + line->rfind(':') + 1, nullptr, 10)));
+    if (server->ports_.size() == urls_count) return server;
   }
-  *problem = "no `listening on http://...` line from " + command[0] + "; stderr: " + server->process_->stderr_text();
+  *problem = "no `listening on http...` line from " + command[0] + "; stderr: " + server->process_->stderr_text();
   return nullptr;
 }
 
-std::string ServerProcess::authority() const { return "127.0.0.1:" + std::to_string(port_); }
+std::string ServerProcess::authority() const { return "127.0.0.1:" + std::to_string(port()); }
 
 std::optional<ExitCode> ServerProcess::stop(const Deadline& deadline) {
   process_->signal(SIGTERM);

@@ -64,9 +64,11 @@ class ServerProcess {
   static std::unique_ptr<ServerProcess> start(const ServerOptions& options, std::string* problem);
   // Any program that serves. Waits for its `listening on` line; null with the reason and stderr in `problem` when that does not
   // come.
-  static std::unique_ptr<ServerProcess> run(const std::vector<std::string>& command, std::string* problem);
+  static std::unique_ptr<ServerProcess> run(const std::vector<std::string>& command, std::string* problem, std::size_t urls_count = 1);
 
-  [[nodiscard]] std::uint16_t port() const { return port_; }
+  // Of the first of ServerOptions::listen that is no Unix socket; and of all of these.
+  [[nodiscard]] std::uint16_t port() const { return ports_.front(); }
+  [[nodiscard]] const std::vector<std::uint16_t>& ports() const { return ports_; }
   // `127.0.0.1:PORT`, as a Host header says it.
   [[nodiscard]] std::string authority() const;
   // The command line, for a second server or a message.
@@ -78,7 +80,7 @@ class ServerProcess {
   ServerProcess() = default;
 
   std::unique_ptr<ChildProcess> process_;
-  std::uint16_t port_ = 0;
+  std::vector<std::uint16_t> ports_;
 };
 
 // What a program that is expected to end by itself did.

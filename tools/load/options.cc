@@ -42,8 +42,8 @@ std::string parse_endpoint(const std::string& url, Endpoint& out) {
   if (const std::string query = url_part(parsed, CURLUPART_QUERY); !query.empty()) out.target += '?' + query;
   ::curl_url_cleanup(parsed);
   if (!is_url) return "'" + url + "' is not a URL; give one like http://127.0.0.1:8080/events/{topic}";
-  if (scheme == "https") return "'" + url + "': the load client speaks plain http; measure TLS through a server that ends it";
-  if (scheme != "http") return "'" + url + "' is not an http URL";
+  if (scheme != "http" && scheme != "https") return "'" + url + "' is not an http or https URL";
+  out.is_sealed = scheme == "https";
   if (out.host.starts_with('[')) out.host = out.host.substr(1, out.host.size() - 2);
   return {};
 }
@@ -204,6 +204,9 @@ std::string check_load_options(LoadOptions& options) {
   }
   if (std::string wrong = parse_endpoint(options.subscribe_url, options.subscribe); !wrong.empty()) return wrong;
   if (std::string wrong = parse_endpoint(options.publish_url, options.publish); !wrong.empty()) return wrong;
+  if (options.publish.is_sealed) {
+    return "'" + options.publish_url + "': the load client subscribes over https, but publishes over plain http: --publish-url";
+  }
   const Result<std::string> token = authorization_field(options.token);
   if (!token) return "--token: " + token.error().message;
   if (!token.value().empty()) options.headers.push_back(token.value());

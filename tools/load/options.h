@@ -14,10 +14,11 @@ namespace broadside::tools::load {
 
 // A place to send requests to; `{topic}`, `{key}` and `{sequence}` stand in the target as they are.
 struct Endpoint {
-  std::string url;     // As given, for messages.
-  std::string host;    // Name or address, without brackets.
-  std::string port;    // Number.
-  std::string target;  // Path and query.
+  std::string url;         // As given, for messages.
+  std::string host;        // Name or address, without brackets.
+  std::string port;        // Number.
+  std::string target;      // Path and query.
+  bool is_sealed = false;  // https://
 
   [[nodiscard]] std::string authority() const;
 };

@@ -214,11 +214,33 @@ void Worker::send_request(Stream& stream) {
     request_ += "Last-Event-ID: " + stream.decoder.last_event_id() + "\r\n";
   }
   request_ += "\r\n";
-  const ssize_t sent = ::send(stream.fd, request_.data(), request_.size(), MSG_NOSIGNAL);
-  if (sent != static_cast<ssize_t>(request_.size())) {
-    return fail(stream, "connect to " + options_.subscribe.authority() + ": " + std::strerror(sent < 0 ? errno : EMSGSIZE));
+  if (options_.subscribe.is_sealed) {
+    stream.tls = std::make_unique<TlsSession>(options_.subscribe.host, request_);
+    if (!send(stream, stream.tls->take_output())) return;
+  } else if (!send(stream, request_)) {
+    return;
   }
   stream.state = State::head;
+}
+
+// What a client says is little: the kernel takes it at once. False: the stream is no longer there.
+bool Worker::send(Stream& stream, std::string_view bytes) {
+  const ssize_t sent = bytes.empty() ? 0 : ::send(stream.fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+  if (sent == static_cast<ssize_t>(bytes.size())) return true;
+  fail(stream, "connect to " + options_.subscribe.authority() + ": " + std::strerror(sent < 0 ? errno : EMSGSIZE));
+  return false;
+}
+
+// False: the stream is no longer there.
+bool Worker::unseal(Stream& stream, std::string_view& bytes) {
+  if (stream.tls == nullptr) return true;
+  plain_.clear();
+  if (!stream.tls->take(bytes, plain_)) {
+    fail(stream, "connect to " + options_.subscribe.authority() + ": no TLS, or it refuses ours");
+    return false;
+  }
+  bytes = plain_;
+  return send(stream, stream.tls->take_output());
 }
 
 void Worker::on_ready(Stream& stream, std::uint32_t events) {
@@ -252,7 +274,8 @@ void Worker::read(Stream& stream, std::size_t bytes_max, bool to_the_end) {
     received_at_ = monotonic_now();
     counts_.bytes += static_cast<std::uint64_t>(count);
     bytes_max -= static_cast<std::size_t>(count);
-    const bool goes_on = take_bytes(stream, std::string_view(buffer_.data(), static_cast<std::size_t>(count)));
+    std::string_view bytes(buffer_.data(), static_cast<std::size_t>(count));
+    const bool goes_on = unseal(stream, bytes) && take_bytes(stream, bytes);
     deliveries_.store(counts_.events, std::memory_order_relaxed);
     if (!goes_on) return;
     // The rest of a kind that does not keep up is read at its own pace, or never.
@@ -417,6 +440,7 @@ void Worker::drop(Stream& stream) {
   }
   if (stream.fd >= 0) ::close(stream.fd);
   stream.fd = -1;
+  stream.tls.reset();
   stream.state = State::waiting;
 }
 

@@ -28,6 +28,7 @@
 #include "tools/load/conflated_tally.h"
 #include "tools/load/options.h"
 #include "tools/load/tally.h"
+#include "tools/load/tls_session.h"
 
 namespace broadside::tools::load {
 
@@ -118,6 +119,7 @@ class Worker final : private SseDecoder::Sink {
     SseDecoder decoder{1 << 20};
     SequenceTally tally;
     std::unique_ptr<ConflatedTally> conflated;  // Counts in its place (--conflated).
+    std::unique_ptr<TlsSession> tls;            // https
   };
   using Reopen = std::pair<Nanos, std::uint32_t>;
 
@@ -126,6 +128,8 @@ class Worker final : private SseDecoder::Sink {
   void open_some(Nanos now);
   void open(std::uint32_t index);
   void send_request(Stream& stream);
+  bool send(Stream& stream, std::string_view bytes);
+  bool unseal(Stream& stream, std::string_view& bytes);
   void on_ready(Stream& stream, std::uint32_t events);
   void read(Stream& stream, std::size_t bytes_max, bool to_the_end);
   bool take_bytes(Stream& stream, std::string_view bytes);
@@ -162,6 +166,7 @@ class Worker final : private SseDecoder::Sink {
   std::vector<std::uint32_t> slow_;  // Indexes.
   std::vector<char> buffer_;
   std::string request_;
+  std::string plain_;  // What was unsealed last.
   Prng prng_;
 
   Nanos started_ = 0;

@@ -69,7 +69,7 @@ TEST(LoadOptions, wrong_ones_are_refused_with_what_is_wrong) {
   const std::pair<const char*, const char*> cases[] = {
       {"--subscribe-url http://127.0.0.1:1/x", "--publish-url"},
       {"--server https://127.0.0.1", "plain http"},
-      {"--server ftp://127.0.0.1", "not an http URL"},
+      {"--server ftp://127.0.0.1", "not an http or https URL"},
       {"--server 'not a url'", "is not a URL"},
       {"--streams 0", "--streams"},
       {"--topics 0", "--topics"},
