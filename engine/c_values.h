@@ -45,10 +45,10 @@ class CSubscriber {
   return {.events = lag.events, .bytes = lag.bytes, .age_ms = lag.age_ms};
 }
 [[nodiscard]] constexpr broadside_token token_of(const ResponseToken& token) {
-  return {.shard = token.shard, .index = token.index, .generation = token.generation};
+  return {.shard = token.shard, .index = token.index, .generation = token.generation, .request = token.request};
 }
 [[nodiscard]] constexpr ResponseToken token_of(const broadside_token& token) {
-  return {.shard = token.shard, .index = token.index, .generation = token.generation};
+  return {.shard = token.shard, .index = token.index, .generation = token.generation, .request = token.request};
 }
 
 }  // namespace broadside

@@ -65,6 +65,7 @@ struct Exchange {
   std::string input;              // Not yet consumed; the head under way begins at its front.
   HeadParser parser;
   RequestHead head;
+  std::uint32_t request = 0;   // Counts them: names the one that is being answered.
   std::size_t head_bytes = 0;  // Of `input`: the head whose body is being read. It is parsed again when the body is there.
   std::string body;
   std::uint64_t body_left = 0;

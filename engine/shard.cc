@@ -221,16 +221,15 @@ void Shard::take_messages() {
 void Shard::on_message(Message& message) {
   switch (message.kind) {
     case Message::Kind::respond: {
-      Connection* connection = connections_.find(io::Token{.index = message.token.index, .generation = message.token.generation});
-      if (connection == nullptr || connection->state != ConnectionState::http) return;
-      if (connection->exchange->phase != Exchange::Phase::awaiting_answer || connection->exchange->wanted != nullptr) return;
+      Connection* connection = find_awaiting(message.token);
+      if (connection == nullptr || connection->exchange->wanted != nullptr) return;
       answer(*connection, message.response);
       begin_next_request(*connection);
       queue_output(*connection);
       return;
     }
     case Message::Kind::decide:
-      return on_decided(io::Token{.index = message.token.index, .generation = message.token.generation}, *message.decision);
+      return on_decided(message.token, *message.decision);
     case Message::Kind::adopt:
       return on_adopted(*message.adoption);
     case Message::Kind::send_to:

@@ -196,7 +196,9 @@ class Shard {
   void begin_finish(Connection& connection);
 
   // shard_hosting.cc: what the host decides later, hands over and is told.
-  void on_decided(io::Token token, const SubscribeDecision& decision);
+  // The connection whose request that is, if it still waits for its answer.
+  [[nodiscard]] Connection* find_awaiting(const ResponseToken& token);
+  void on_decided(const ResponseToken& token, const SubscribeDecision& decision);
   void on_adopted(Adoption& adoption);
   void finish_subscribe_request(Connection& connection);
   void on_answer_late(Connection& connection);

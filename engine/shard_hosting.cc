@@ -17,11 +17,17 @@ void Shard::finish_subscribe_request(Connection& connection) {
   begin_next_request(connection);
 }
 
-void Shard::on_decided(io::Token token, const SubscribeDecision& decision) {
-  Connection* connection = connections_.find(token);
-  if (connection == nullptr || connection->state != ConnectionState::http || connection->exchange->wanted == nullptr) return;
+Connection* Shard::find_awaiting(const ResponseToken& token) {
+  Connection* connection = connections_.find(io::Token{.index = token.index, .generation = token.generation});
+  if (connection == nullptr || connection->state != ConnectionState::http) return nullptr;
+  const Exchange& exchange = *connection->exchange;
+  return exchange.phase == Exchange::Phase::awaiting_answer && exchange.request == token.request ? connection : nullptr;
+}
+
+void Shard::on_decided(const ResponseToken& token, const SubscribeDecision& decision) {
+  Connection* connection = find_awaiting(token);
+  if (connection == nullptr || connection->exchange->wanted == nullptr) return;
   const std::unique_ptr<SubscribeRequest> wanted = std::move(connection->exchange->wanted);
-  BROADSIDE_ASSERT(connection->exchange->phase == Exchange::Phase::awaiting_answer);
   if (admit(*connection, *wanted, decision) == Subscribed::streaming) return;
   finish_subscribe_request(*connection);
   queue_output(*connection);

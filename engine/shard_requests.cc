@@ -126,6 +126,7 @@ bool Shard::read_head(Connection& connection) {
       break;
   }
   counters_.requests.add();
+  ++exchange.request;
   return on_head(connection, result.consumed);
 }
 
@@ -237,6 +238,8 @@ Request Shard::request_of(Connection& connection) {
   header_views_.clear();
   for (const Header& header : head.headers) header_views_.push_back(RequestHeader{.name = header.name, .value = header.value});
   if (exchange.peer.empty()) exchange.peer = io::peer_address(connection.socket.value);
+  const ResponseToken token{
+      .shard = number_, .index = connection.index, .generation = connection.generation, .request = exchange.request};
   return Request{.method = head.method_text,
                  .path = head.path,
                  .query = head.query,
@@ -246,7 +249,7 @@ Request Shard::request_of(Connection& connection) {
                  .peer = exchange.peer,
                  .listener = connection.listener,
                  .is_chunked = head.is_chunked,
-                 .token = ResponseToken{.shard = number_, .index = connection.index, .generation = connection.generation}};
+                 .token = token};
 }
 
 void Shard::on_request(Connection& connection, std::string_view body) {

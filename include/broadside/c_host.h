@@ -18,6 +18,7 @@ typedef struct broadside_token {
   uint32_t shard;       ///< The engine's own.
   uint32_t index;       ///< The engine's own.
   uint32_t generation;  ///< The engine's own.
+  uint32_t request;     ///< The engine's own.
 } broadside_token;
 
 /// A field of a request's head.

@@ -23,11 +23,12 @@ struct RequestHeader {
   std::string_view value;  ///< Without white space around it.
 };
 
-/// Names the connection that a deferred answer goes to.
+/// Names the request that a deferred answer is for. An answer that comes twice, or too late, does nothing.
 struct ResponseToken {
   std::uint32_t shard = 0;       ///< The engine's own.
   std::uint32_t index = 0;       ///< The engine's own.
   std::uint32_t generation = 0;  ///< The engine's own.
+  std::uint32_t request = 0;     ///< The engine's own.
 };
 
 /// A request. All views are valid during the call alone.

@@ -352,7 +352,7 @@ static_assert(sizeof(broadside_lag) == 24 && offsetof(broadside_lag, age_ms) == 
 static_assert(sizeof(broadside_topic_rules) == 112 && offsetof(broadside_topic_rules, snapshot) == 108);
 static_assert(sizeof(broadside_topic_section) == 24 && offsetof(broadside_topic_section, rules) == 16);
 static_assert(sizeof(broadside_config) == 192 && offsetof(broadside_config, is_host_driven) == 184);
-static_assert(sizeof(broadside_token) == 12 && offsetof(broadside_token, generation) == 8);
+static_assert(sizeof(broadside_token) == 16 && offsetof(broadside_token, request) == 12);
 static_assert(sizeof(broadside_header) == 32 && offsetof(broadside_header, value) == 16);
 static_assert(sizeof(broadside_request) == 144 && offsetof(broadside_request, token) == 128);
 static_assert(sizeof(broadside_subscribe_request) == 80 && offsetof(broadside_subscribe_request, limit) == 72);

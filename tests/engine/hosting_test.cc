@@ -71,11 +71,11 @@ class Host final : public RequestHandler {
     const std::lock_guard lock(mutex_);
     told_.clear();
   }
-  // The first request whose answer was deferred, once it is there.
-  ResponseToken wait_token() {
-    EXPECT_TRUE(wait([&] { return !tokens_.empty(); }));
+  // Of the requests whose answer was deferred, once it is there.
+  ResponseToken wait_token(std::size_t index = 0) {
+    EXPECT_TRUE(wait([&] { return index < tokens_.size(); }));
     const std::lock_guard lock(mutex_);
-    return tokens_.empty() ? ResponseToken{} : tokens_.front();
+    return index < tokens_.size() ? tokens_[index] : ResponseToken{};
   }
   int asked() {
     const std::lock_guard lock(mutex_);
@@ -231,6 +231,23 @@ TEST_P(HostingTest, a_refusal_that_comes_later_leaves_the_connection_for_the_nex
   EXPECT_EQ(text.rfind("HTTP/1.1 401", 0), 0U) << text;
   EXPECT_NE(text.find("who are you"), std::string::npos) << text;
   EXPECT_NE(text.find("HTTP/1.1 404"), std::string::npos) << text;
+}
+
+TEST_P(HostingTest, an_answer_that_comes_twice_is_not_taken_for_the_next_request) {
+  START_OR_SKIP(&host_);
+  Subscriber client(*engine_, "/events/t?later=1");
+  client.send("GET /events/secret?later=2 HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  const ResponseToken first = host_.wait_token();
+  engine_->decide(first, {.status = 401, .detail = "who are you"});
+  const ResponseToken second = host_.wait_token(1);
+  engine_->decide(first, {});
+  engine_->respond(first, {.status = 200});
+  engine_->decide(second, {.status = 403, .detail = "not for you"});
+  ::shutdown(client.fd(), SHUT_WR);
+  const std::string text = read_all(client.fd());
+  EXPECT_EQ(text.rfind("HTTP/1.1 401", 0), 0U) << text;
+  EXPECT_NE(text.find("HTTP/1.1 403"), std::string::npos) << text;
+  EXPECT_EQ(text.find("HTTP/1.1 200"), std::string::npos) << text;
 }
 
 TEST_P(HostingTest, a_decision_that_does_not_come_refuses_the_stream) {

@@ -57,7 +57,7 @@ class SimHost final : public RequestHandler {
 
  private:
   static bool is_same(const ResponseToken& a, const ResponseToken& b) {
-    return a.shard == b.shard && a.index == b.index && a.generation == b.generation;
+    return a.shard == b.shard && a.index == b.index && a.generation == b.generation && a.request == b.request;
   }
   void expect_known(const SubscriberView& subscriber) {
     if (!streams_.contains(subscriber.connection)) world_.fail("the host is told of a stream that it does not know");
