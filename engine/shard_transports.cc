@@ -62,7 +62,7 @@ void Shard::unseal(Connection& connection, std::string_view bytes) {
     exchange.close_when_sent = exchange.lingers = true;
   }
   if (exchange.input.size() > input_bytes) {
-    on_input(connection, was_idle);
+    on_input(connection, was_idle, exchange.input.size() - input_bytes);
   } else {
     read_input(connection);
   }

@@ -55,7 +55,10 @@ enum {
   BROADSIDE_REFUSAL_NOT_FOUND = 6,  ///< 404, 405: no such thing, or not with this method.
   BROADSIDE_REFUSAL_SLOW = 7,       ///< 408: a head or a body that did not come in time.
   BROADSIDE_REFUSAL_TOO_LARGE = 8,  ///< 413, 414, 431.
-  BROADSIDE_REFUSAL_OVERLOADED = 9  ///< 429, 503: a bound was reached.
+  BROADSIDE_REFUSAL_OVERLOADED = 9,  ///< 503: a bound was reached.
+  BROADSIDE_REFUSAL_ADDRESS = 10,  ///< A connection or a stream: beyond the limits of its address.
+  BROADSIDE_REFUSAL_SUBJECT = 11,  ///< A stream: as many of its subject as subject_connections_max.
+  BROADSIDE_REFUSAL_TOO_MANY = 12  ///< 429: a publisher beyond its rate, a connection's buffer is full.
 };
 
 /// Room in arrays that are indexed by a reason: what no reason has yet is 0.
