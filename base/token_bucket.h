@@ -1,5 +1,5 @@
-// How much may be done a second: a bucket that fills steadily up to its burst, kept as one number, the moment at which it will be full
-// again (the generic cell rate algorithm, ITU-T I.371). A bucket that nobody uses is full. Time is handed in.
+// How much may be done a second: a bucket that fills steadily up to its burst, kept as one number, the moment at which it will be
+// full again (the generic cell rate algorithm, ITU-T I.371). A bucket that nobody uses is full. Time is handed in.
 #pragma once
 
 #include <algorithm>

@@ -73,10 +73,10 @@ struct Exchange {
   bool is_later = false;             // Not the connection's first request: its head is timed from its first byte.
   bool is_body_complete = false;     // What its reader reads; it may still be at it.
   bool is_paused = false;            // It is, later: nothing is read meanwhile.
-  bool close_when_sent = false;  // Nothing more is read.
-  bool lingers = false;          // Input may come that nobody reads: close only after the peer had time to read the answer.
-  bool is_out_queued = false;    // In the shard's list of outputs to flush.
-  bool is_keep_alive = false;    // Of the request that awaits its answer.
+  bool close_when_sent = false;      // Nothing more is read.
+  bool lingers = false;              // Input may come that nobody reads: close only after the peer had time to read the answer.
+  bool is_out_queued = false;        // In the shard's list of outputs to flush.
+  bool is_keep_alive = false;        // Of the request that awaits its answer.
   bool is_head_request = false;
   bool is_adopted = false;        // The host has read its request.
   bool is_head_written = false;   // Adopted: and has begun the response, which is a stream.
@@ -94,8 +94,8 @@ struct Exchange {
   OwnBytes out;
   Pace out_pace;  // Since it was blocked.
   Origin origin;
-  std::optional<IpAddress> client;  // Of the request under way: whom a trusted proxy forwards it for.
-  std::string peer;                 // The same request's; empty: nobody has asked for it.
+  std::optional<IpAddress> client;       // Of the request under way: whom a trusted proxy forwards it for.
+  std::string peer;                      // The same request's; empty: nobody has asked for it.
   std::uint64_t dropped_bytes = 0;       // Read and dropped while lingering.
   std::unique_ptr<Transport> transport;  // Sealed connections: between the socket and all of the above.
   std::string sealed_input;              // Of a handshake that waits for its turn.

@@ -17,8 +17,8 @@ namespace broadside {
 class SeatTable;
 
 struct SeatLimits {
-  std::uint32_t seats_max = 0;  // At once; 0: no limit.
-  BucketRate rate;               // That are taken.
+  std::uint32_t seats_max = 0;    // At once; 0: no limit.
+  BucketRate rate;                // That are taken.
   std::uint32_t refused_max = 0;  // Beyond either, at once: for who is told so, and then leaves.
 
   [[nodiscard]] bool is_any() const { return seats_max > 0 || rate.is_limit(); }

@@ -1,6 +1,6 @@
 // One thread with its own ring, listeners and connections. This header is the shard's whole state; the turn of the loop is in
-// shard.cc, where connections come from in shard_origins.cc, requests in shard_requests.cc, their answers in shard_answers.cc, streams
-// in shard_streams.cc, delivery in shard_delivery.cc, lag in shard_policy.cc.
+// shard.cc, where connections come from in shard_origins.cc, requests in shard_requests.cc, their answers in shard_answers.cc,
+// streams in shard_streams.cc, delivery in shard_delivery.cc, lag in shard_policy.cc.
 #pragma once
 
 #include <unistd.h>
@@ -22,8 +22,8 @@
 #include "engine/delivery.h"
 #include "engine/io/io.h"
 #include "engine/listing.h"
-#include "engine/seat_table.h"
 #include "engine/rate_wheel.h"
+#include "engine/seat_table.h"
 #include "engine/subscribe_request.h"
 #include "engine/timer_wheel.h"
 #include "engine/topic_store.h"

@@ -26,8 +26,9 @@ struct Refusal {
 Refusal refusal_for(RefusalReason reason) {
   switch (reason) {
     case RefusalReason::address:
-      return {429, "your address has as many connections as it may have, or makes them too fast (--address-connections, "
-                   "--address-connect-rate)"};
+      return {429,
+              "your address has as many connections as it may have, or makes them too fast (--address-connections, "
+              "--address-connect-rate)"};
     case RefusalReason::subject:
       return {429, "the token's subject has as many streams as it may have (--subject-connections)"};
     case RefusalReason::draining:

@@ -47,7 +47,8 @@ Nanos PublishLimit::try_take(std::string_view publisher, std::size_t events, std
 
 Response too_much_published(Nanos wait) {
   const Nanos seconds = (wait + kSecond - 1) / kSecond;
-  return problem(429, "more than this publisher may publish a second (--publish-rate, --publish-bytes); nothing of it was published",
+  return problem(429,
+                 "more than this publisher may publish a second (--publish-rate, --publish-bytes); nothing of it was published",
                  "Retry-After: " + std::to_string(seconds) + "\r\n");
 }
 

@@ -1,5 +1,5 @@
-// How much each publisher may publish a second: events, and bytes of their data. Who that is its token says, else its address. For
-// any thread.
+// How much each publisher may publish a second: events, and bytes of their data. Who that is its token says, else its address.
+// For any thread.
 #pragma once
 
 #include <atomic>

@@ -108,18 +108,20 @@ void add_limit_options(OptionTable& table, ServeOptions& options) {
                "Connections of one address at once; a proxy in front makes all one address, see --trusted-proxy", "no limit");
   table.number("address_connect_rate", config.address_connect_rate,
                "Connections a second that one address may make, after a burst of two seconds' worth or 10", "no limit");
-  table.number("address_prefix6", config.address_prefix6, "How many bits of an IPv6 address are one address").needs_restart = true;
+  table.number("address_prefix6", config.address_prefix6, "How many bits of an IPv6 address are one address").needs_restart =
+      true;
   table.number("subject_connections", config.subject_connections_max, "Streams of one token's subject (sub) at once", "no limit");
   table.number("publish_rate", options.publish_rates.events,
                "Events a second that one publisher may publish: a token's subject, or else an address", "no limit");
   table.size("publish_bytes", options.publish_rates.bytes, "The same by size of their data", "no limit");
-  Option& proxies = table.list("trusted_proxy", config.trusted_proxies, "NETWORK",
-                               "A network (10.0.0.0/8), an address, or unix: who connects from there is a proxy, believed whom it "
-                               "speaks for by a PROXY header (version 1 or 2) or X-Forwarded-For; repeatable",
-                               [](const std::string& text) {
-                                 const Result<TrustedProxies> trusted = parse_trusted_proxies({text});
-                                 return trusted ? std::string() : trusted.error().message;
-                               });
+  Option& proxies =
+      table.list("trusted_proxy", config.trusted_proxies, "NETWORK",
+                 "A network (10.0.0.0/8), an address, or unix: who connects from there is a proxy, believed whom it "
+                 "speaks for by a PROXY header (version 1 or 2) or X-Forwarded-For; repeatable",
+                 [](const std::string& text) {
+                   const Result<TrustedProxies> trusted = parse_trusted_proxies({text});
+                   return trusted ? std::string() : trusted.error().message;
+                 });
   proxies.delimiter = ',';
   proxies.needs_restart = true;
 }
@@ -158,7 +160,8 @@ void add_request_options(OptionTable& table, ServeOptions& options) {
   table.size("head_bytes", config.head_bytes_max, "Request head, 1KiB to 1MiB");
   table.duration("head_timeout", config.head_timeout_ms, "From the first byte of a request to the end of its head");
   table.size("body_bytes", config.body_bytes_max, "Request body; an endless NDJSON body is bounded by its lines");
-  table.duration("body_timeout", config.body_timeout_ms, "Between two pieces of a request body; 256 bytes a second on the average from then on");
+  table.duration("body_timeout", config.body_timeout_ms,
+                 "Between two pieces of a request body; 256 bytes a second on the average from then on");
   table.duration("idle_timeout", config.idle_timeout_ms, "Keep-alive connections between requests");
   table.size("event_bytes", config.event_bytes_max, "Data of one event");
   table.flag("diagnostic_echo", options.is_diagnostic_echo, "POST / answers with its body, for HTTP conformance tests")

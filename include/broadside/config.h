@@ -100,8 +100,8 @@ struct Config {
   /// is understood, and X-Forwarded-For says who the client is. They themselves have no limit.
   std::vector<std::string> trusted_proxies;
 
-  std::uint32_t head_bytes_max = 16 << 10;        ///< Request head, 1 KiB to 1 MiB: room for large cookies.
-  std::uint32_t head_timeout_ms = 10'000;         ///< From accept, or the first byte of a later request, to the end of its head.
+  std::uint32_t head_bytes_max = 16 << 10;  ///< Request head, 1 KiB to 1 MiB: room for large cookies.
+  std::uint32_t head_timeout_ms = 10'000;   ///< From accept, or the first byte of a later request, to the end of its head.
   /// Between two pieces of a body that is not endless, or of something begun in an endless one; and 256 bytes a second on the
   /// average from then on.
   std::uint32_t body_timeout_ms = 30'000;

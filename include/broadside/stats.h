@@ -72,9 +72,9 @@ enum class RefusalReason : std::uint8_t {
   too_many,    ///< 429: a publisher beyond its rate, a connection's buffer is full.
 };
 /// The names of RefusalReason, as metrics have them.
-constexpr std::array<std::string_view, 13> kRefusalReasonNames = {"full",      "memory",    "draining",   "crowded", "malformed",
-                                                                  "forbidden", "not_found", "slow",       "too_large",
-                                                                  "overloaded", "address",  "subject", "too_many"};
+constexpr std::array<std::string_view, 13> kRefusalReasonNames = {"full",      "memory",    "draining", "crowded",   "malformed",
+                                                                  "forbidden", "not_found", "slow",     "too_large", "overloaded",
+                                                                  "address",   "subject",   "too_many"};
 
 /// How far a subscriber is behind its topics, or a topic's slowest subscriber behind it. Zero: it has been sent everything.
 struct Lag {

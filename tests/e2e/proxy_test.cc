@@ -1,5 +1,5 @@
-// Behind trusted proxies: whom a PROXY header or X-Forwarded-For names is who counts, is logged and listed, and is never this machine.
-// From anybody else neither counts.
+// Behind trusted proxies: whom a PROXY header or X-Forwarded-For names is who counts, is logged and listed, and is never this
+// machine. From anybody else neither counts.
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -34,7 +34,8 @@ class Proxy : public TlsFixture {
     if (!header.empty()) EXPECT_TRUE(connection.send(header));
     return connection;
   }
-  HttpResponse ask(HttpConnection connection, std::string_view method, std::string_view target, const Headers& headers = {}) const {
+  HttpResponse ask(HttpConnection connection, std::string_view method, std::string_view target,
+                   const Headers& headers = {}) const {
     EXPECT_TRUE(connection.send(request_text(method, target, authority(), headers, method == "POST" ? "x" : "")));
     return connection.read_response();
   }
@@ -66,11 +67,16 @@ TEST_P(Proxy, what_comes_by_one_is_never_of_this_machine) {
   start_behind();
   EXPECT_EQ(ask(connect(""), "POST", "/events/a").status(), 200) << "the proxy's own programs are";
   EXPECT_EQ(ask(connect(""), "GET", "/metrics").status(), 200);
-  const Strings headers = {kClient,      kBinaryClient, kBinaryLocal, "PROXY UNKNOWN\r\n",
-                           "PROXY TCP4 127.0.0.1 127.0.0.1 5 6\r\n", "PROXY TCP4 127.0.0.2 127.0.0.1 5 6\r\n"};
+  const Strings headers = {kClient,
+                           kBinaryClient,
+                           kBinaryLocal,
+                           "PROXY UNKNOWN\r\n",
+                           "PROXY TCP4 127.0.0.1 127.0.0.1 5 6\r\n",
+                           "PROXY TCP4 127.0.0.2 127.0.0.1 5 6\r\n"};
   for (const std::string& header : headers) {
     EXPECT_EQ(ask(connect(header), "GET", "/healthz").status(), 200) << header;
-    for (const char* target : {"/metrics", "/topics", "/connections"}) EXPECT_EQ(ask(connect(header), "GET", target).status(), 403);
+    for (const char* target : {"/metrics", "/topics", "/connections"})
+      EXPECT_EQ(ask(connect(header), "GET", target).status(), 403);
     EXPECT_EQ(ask(connect(header), "POST", "/events/a").status(), 403) << header;
     EXPECT_EQ(ask(connect(header), "DELETE", "/events/a").status(), 403) << header;
   }

@@ -184,8 +184,10 @@ TEST(EndlessNdjson, has_lines_wait_that_are_beyond_what_may_be_published_a_secon
   EXPECT_TRUE(reader.on_body({}, out));
   EXPECT_EQ(recorder.story, "a=1;a=2;a=3;a=4;a=5;");
   EXPECT_EQ(reader.pause_ms(), 0U);
-  EXPECT_EQ(out, "{\"id\":\"1-1\",\"position\":\"1-1\"}\n{\"id\":\"1-2\",\"position\":\"1-2\"}\n{\"id\":\"1-3\",\"position\":\"1-3\"}\n"
-                 "{\"id\":\"1-4\",\"position\":\"1-4\"}\n{\"id\":\"1-5\",\"position\":\"1-5\"}\n");
+  EXPECT_EQ(
+      out,
+      "{\"id\":\"1-1\",\"position\":\"1-1\"}\n{\"id\":\"1-2\",\"position\":\"1-2\"}\n{\"id\":\"1-3\",\"position\":\"1-3\"}\n"
+      "{\"id\":\"1-4\",\"position\":\"1-4\"}\n{\"id\":\"1-5\",\"position\":\"1-5\"}\n");
 }
 
 TEST(EndlessNdjson, tells_of_a_last_line_that_cannot_wait) {

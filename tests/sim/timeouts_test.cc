@@ -1,5 +1,5 @@
-// What a peer that is too slow meets, while it sends a head or a body and while it takes an answer: over the simulated kernel, whose
-// clock is ours.
+// What a peer that is too slow meets, while it sends a head or a body and while it takes an answer: over the simulated kernel,
+// whose clock is ours.
 #include <string>
 
 #include "tests/sim/scripted_fixture.h"
@@ -209,6 +209,25 @@ TEST_F(TimeoutsTest, a_drain_does_not_wait_for_a_reader_that_pauses) {
   EXPECT_TRUE(has(read(*socket), "0\r\n\r\n"));
   socket->end();
   run();
+  EXPECT_TRUE(socket->is_over());
+}
+
+TEST_F(TimeoutsTest, a_seal_that_breaks_takes_the_reader_with_it) {
+  test::ToyTransportFactory transports(1 << 20);
+  config_.transports = &transports;
+  shared_.sealed_listeners = 1;
+  start();
+  test::ToySealer client;
+  std::string bytes;
+  client.append(test::ToyRecord::hello, {}, bytes);
+  client.append(test::ToyRecord::data, "POST /lines" + kChunked, bytes);
+  const auto socket = connect(bytes);
+  bytes.clear();
+  client.append(test::ToyRecord::data, "4\r\nabc\n\r\n", bytes);
+  write(*socket, bytes + std::string(64, 'x'));
+  socket->end();
+  run();
+  read(*socket);
   EXPECT_TRUE(socket->is_over());
 }
 
