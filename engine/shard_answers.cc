@@ -132,16 +132,19 @@ void Shard::on_output_sent(Connection& connection, io::SendStatus status, std::u
         out.bytes.erase(0, out.sent);
         out.sent = 0;
       }
-      // Nothing is read until the peer has taken what it asked for.
-      if (!exchange.is_out_blocked) exchange.out_pace.begin(wheel_.now());
-      exchange.out_pace.add(taken);
-      // An edge without progress is no progress.
+      // Nothing is read until the peer has taken what it asked for. An edge without progress is no progress.
       if (taken > 0 || !exchange.is_out_blocked) {
+        // What filled the kernel's buffer nobody has taken yet.
+        if (exchange.is_out_blocked) {
+          exchange.out_pace.add(taken);
+        } else {
+          exchange.out_pace.begin(wheel_.now());
+        }
+        exchange.is_out_blocked = true;
         const std::uint32_t ticks = exchange.out_pace.ticks_left(wheel_.now(), ticks_of_ms(config_->stall_timeout_ms));
         if (ticks == 0) return close(connection, io::CloseMode::reset, CloseReason::stalled);
         wheel_.set(connection, ticks);
       }
-      exchange.is_out_blocked = true;
       if (exchange.is_receiving) return;  // Only while lingering could begin; the timer ends it.
       exchange.is_watching = true;
       if (exchange.is_watched) return;
@@ -194,6 +197,8 @@ void Shard::end_streamed_body(Connection& connection) {
 
 void Shard::on_request_timer(Connection& connection) {
   Exchange& exchange = *connection.exchange;
+  if (exchange.is_out_queued)
+    return wheel_.set(connection, 1);  // It has come in the last moment; the answer goes out in this turn.
   if (connection.state == ConnectionState::lingering || exchange.is_watching || exchange.unsent() > 0) {
     const bool is_stalled = exchange.is_watching || exchange.unsent() > 0;
     close(connection, exchange.is_watching ? io::CloseMode::reset : io::CloseMode::orderly,

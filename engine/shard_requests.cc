@@ -187,6 +187,7 @@ bool Shard::on_head(Connection& connection, std::size_t consumed) {
   exchange.chunked.reset();
   exchange.body_pace.begin(wheel_.now());
   exchange.body_pace.add(exchange.input.size() - consumed);
+  wheel_.set(connection, ticks_of_ms(config_->body_timeout_ms));
   // The answer to a body that is read as it arrives comes in chunks, which HTTP/1.0 does not know.
   StreamDecision decision = head.version_minor == 1 ? shared_.handler->on_stream(request_of(connection)) : StreamDecision{};
   if (decision.refusal) {
