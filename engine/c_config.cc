@@ -63,6 +63,10 @@ void each_pair(C& c, Config& ours, const Copy& copy) {
   copy(c.drain_timeout_ms, ours.drain_timeout_ms);
   copy(c.drain_rate, ours.drain_rate);
   copy(c.is_host_driven, ours.is_host_driven);
+  copy(c.address_prefix6, ours.address_prefix6);
+  copy(c.address_connections_max, ours.address_connections_max);
+  copy(c.subject_connections_max, ours.subject_connections_max);
+  copy(c.address_connect_rate, ours.address_connect_rate);
 }
 
 constexpr auto kToOurs = [](const auto& c, auto& ours) { ours = c; };
@@ -105,6 +109,7 @@ Config read_config(CArguments& arguments, const broadside_config& known) {
   each_pair(known, read, kToOurs);
   read.backend = arguments.value(known.backend, Backend::epoll, "backend");
   read.listen = arguments.texts(known.listen, known.listen_count, "listen");
+  read.trusted_proxies = arguments.texts(known.trusted_proxies, known.trusted_proxy_count, "trusted_proxies");
   if (known.defaults != nullptr) read.defaults = read_rules(arguments, known.defaults, "defaults");
   for (const broadside_topic_section& section : arguments.list(known.topics, known.topic_count, "topics")) {
     read.topics.push_back({.pattern = std::string(arguments.text(section.pattern, "pattern")),

@@ -36,7 +36,10 @@ static_assert(BROADSIDE_REFUSAL_NOT_FOUND == static_cast<int>(RefusalReason::not
 static_assert(BROADSIDE_REFUSAL_SLOW == static_cast<int>(RefusalReason::slow));
 static_assert(BROADSIDE_REFUSAL_TOO_LARGE == static_cast<int>(RefusalReason::too_large));
 static_assert(BROADSIDE_REFUSAL_OVERLOADED == static_cast<int>(RefusalReason::overloaded));
-static_assert(kRefusalReasonNames.size() == 10, "c_stats.h names them all");
+static_assert(BROADSIDE_REFUSAL_ADDRESS == static_cast<int>(RefusalReason::address));
+static_assert(BROADSIDE_REFUSAL_SUBJECT == static_cast<int>(RefusalReason::subject));
+static_assert(BROADSIDE_REFUSAL_TOO_MANY == static_cast<int>(RefusalReason::too_many));
+static_assert(kRefusalReasonNames.size() == 13, "c_stats.h names them all");
 static_assert(BROADSIDE_ORDER_LAG == static_cast<int>(TopicOrder::lag));
 static_assert(BROADSIDE_ORDER_SUBSCRIBERS == static_cast<int>(TopicOrder::subscribers));
 static_assert(BROADSIDE_ORDER_RATE == static_cast<int>(TopicOrder::rate));

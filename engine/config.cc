@@ -4,6 +4,7 @@
 #include "broadside/engine.h"
 #include "engine/subscribe_request.h"
 #include "engine/topic_store.h"
+#include "engine/trusted_proxies.h"
 #include "proto/limits.h"
 
 namespace broadside {
@@ -42,6 +43,11 @@ Result<Done> Engine::check(const Config& config) {
   if (config.listen.size() > 64) return bad("listen: at most 64 addresses");
   if (config.backlog_bytes < (64U << 10)) return bad("backlog_bytes: at least 64 KiB");
   if (frame_bytes_max(config.event_bytes_max) > UINT32_MAX) return bad("event_bytes_max: a frame must stay below 4 GiB");
+  if (config.address_prefix6 < 1 || config.address_prefix6 > 128) return bad("address_prefix6: 1 to 128");
+  const double connect_rate = config.address_connect_rate;
+  if (connect_rate != 0 && !(connect_rate >= 0.01 && connect_rate <= 1e6))
+    return bad("address_connect_rate: 0, or 0.01 to 1,000,000");
+  if (const Result<TrustedProxies> trusted = parse_trusted_proxies(config.trusted_proxies); !trusted) return trusted.error();
   if (config.memory_max != 0 && config.memory_max < (1U << 20)) return bad("memory_max: 0, or at least 1 MiB");
   if (config.memory_max != 0 && config.history_memory > config.memory_max) return bad("history_memory: at most memory_max");
   if (Result<Done> good = check_rules(config.defaults, ""); !good) return good;

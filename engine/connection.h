@@ -5,19 +5,23 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/pace.h"
 #include "base/units.h"
 #include "broadside/handler.h"
 #include "broadside/subscribe.h"
 #include "broadside/transport.h"
 #include "engine/io/io.h"
+#include "engine/seat_table.h"
 #include "engine/topic.h"
 #include "engine/torn_frames.h"
 #include "proto/chunked_decoder.h"
 #include "proto/http_request.h"
+#include "proto/ip_address.h"
 
 namespace broadside {
 
@@ -47,17 +51,32 @@ struct OwnBytes {
   [[nodiscard]] std::size_t left() const { return bytes.size() - sent; }
 };
 
+// Whom a connection comes from, as far as a limit or a proxy makes that matter.
+struct Origin {
+  std::optional<IpAddress> address;  // Nothing on a Unix socket.
+  std::string peer;                  // What a PROXY header has said in its place.
+  bool is_trusted = false;           // A proxy: it has no limits, and is believed whom it speaks for.
+  bool is_proxied = false;           // It came with a PROXY header.
+  Seat seat;                         // Among the connections of its address.
+};
+
 // What a connection needs while it speaks HTTP.
 struct Exchange {
+  static constexpr std::size_t kOutputBytesMax = 256 << 10;  // Answers to pipelined requests that wait; then reading stops.
   enum class Phase : std::uint8_t { head, body, chunked_body, streamed_body, awaiting_answer };
   Phase phase = Phase::head;
   bool is_watched = false;   // Since the last receive; edges of writability come by themselves from then on.
   bool is_watching = false;  // The output is blocked, and so reading has stopped.
+  bool is_out_blocked = false;
   bool is_receiving = false;
-  bool close_when_sent = false;  // Nothing more is read.
-  bool lingers = false;          // Input may come that nobody reads: close only after the peer had time to read the answer.
-  bool is_out_queued = false;    // In the shard's list of outputs to flush.
-  bool is_keep_alive = false;    // Of the request that awaits its answer.
+  bool awaits_proxy_header = false;  // Its first bytes may be one.
+  bool is_later = false;             // Not the connection's first request: its head is timed from its first byte.
+  bool is_body_complete = false;     // What its reader reads; it may still be at it.
+  bool is_paused = false;            // It is, later: nothing is read meanwhile.
+  bool close_when_sent = false;      // Nothing more is read.
+  bool lingers = false;              // Input may come that nobody reads: close only after the peer had time to read the answer.
+  bool is_out_queued = false;        // In the shard's list of outputs to flush.
+  bool is_keep_alive = false;        // Of the request that awaits its answer.
   bool is_head_request = false;
   bool is_adopted = false;        // The host has read its request.
   bool is_head_written = false;   // Adopted: and has begun the response, which is a stream.
@@ -69,11 +88,15 @@ struct Exchange {
   std::size_t head_bytes = 0;  // Of `input`: the head whose body is being read. It is parsed again when the body is there.
   std::string body;
   std::uint64_t body_left = 0;
+  Pace body_pace;
   ChunkedDecoder chunked;
   std::unique_ptr<BodyReader> reader;
   std::unique_ptr<SubscribeRequest> wanted;  // awaiting_answer: what authorise decides on later. The head is still in `input`.
   OwnBytes out;
-  std::string peer;
+  Pace out_pace;  // Since it was blocked.
+  Origin origin;
+  std::optional<IpAddress> client;       // Of the request under way: whom a trusted proxy forwards it for.
+  std::string peer;                      // The same request's; empty: nobody has asked for it.
   std::uint64_t dropped_bytes = 0;       // Read and dropped while lingering.
   std::unique_ptr<Transport> transport;  // Sealed connections: between the socket and all of the above.
   std::string sealed_input;              // Of a handshake that waits for its turn.
@@ -86,12 +109,24 @@ struct Exchange {
   [[nodiscard]] OwnBytes& outward() { return transport != nullptr ? sealed : out; }
 };
 
+// Where a stream comes from: what it gives back at its end, and what its socket does not say.
+struct StreamOrigin {
+  Seat address;
+  Seat subject;
+  std::string peer;  // Whom a proxy speaks for.
+
+  [[nodiscard]] bool is_any() const {
+    return address.kind() != Seat::Kind::none || subject.kind() != Seat::Kind::none || !peer.empty();
+  }
+};
+
 // What only some streams have.
 struct Extras {
   std::string subject;  // Of their Admission, ...
   std::uint64_t user_data = 0;
   std::uint64_t expires_ms = 0;          // On the wall clock; 0 = never.
   bool is_told_of_expiry = false;        // By broadside.auth-expiring.
+  std::unique_ptr<StreamOrigin> origin;  // ... if limits or proxies make it matter, ...
   std::unique_ptr<StreamSealer> sealer;  // ... if they are sealed in user space, ...
   std::unique_ptr<OwnBytes> rest;        // ... and, framed: what the kernel has not yet taken of a record begun.
 };

@@ -184,6 +184,7 @@ Result<Done> EngineCore::open() {
                                         memory_max_of(config_));
   shared_.config = std::make_shared<const Config>(config_);
   shared_.torn_budget.bytes_max.store(history_memory_of(config_) / 16, std::memory_order_relaxed);
+  shared_.trusted = *parse_trusted_proxies(config_.trusted_proxies);  // Checked above.
   shared_.store = store_.get();
   shared_.shard_count = shard_count;
   for (std::uint32_t i = 0; i < shard_count; ++i) {
@@ -220,6 +221,8 @@ Result<Done> EngineCore::reconfigure(const Config& wanted) {
   config.send_buffer_bytes = config_.send_buffer_bytes;
   config.topics_per_subscriber_max = config_.topics_per_subscriber_max;
   config.stall_timeout_ms = config_.stall_timeout_ms;  // The kernel has it as TCP_USER_TIMEOUT of the listeners.
+  config.trusted_proxies = config_.trusted_proxies;
+  config.address_prefix6 = config_.address_prefix6;  // What is counted now has to be found again.
   config.log_sink = config_.log_sink;
   config.is_host_driven = config_.is_host_driven;
   config_ = config;

@@ -154,10 +154,14 @@ void Shard::on_completion(const io::Completion& completion) {
 
 void Shard::on_accepted(const io::Completion& completion) {
   counters_.accepts.add();
+  const bool is_sealed = (shared_.sealed_listeners >> completion.token.index & 1) != 0;
+  Origin origin;
+  if (!find_origin(completion.socket, is_sealed, origin)) return io_->close(completion.socket, io::CloseMode::reset);
   Connection* connection = take_connection(completion.socket);
   if (connection == nullptr) return;
   connection->listener = static_cast<std::uint8_t>(completion.token.index);
-  const bool is_sealed = (shared_.sealed_listeners >> completion.token.index & 1) != 0;
+  connection->exchange->awaits_proxy_header = origin.is_trusted;
+  connection->exchange->origin = std::move(origin);
   if (is_sealed && !open_transport(*connection)) return close(*connection, io::CloseMode::reset, CloseReason::failed);
   wheel_.set(*connection, ticks_of_ms(config_->head_timeout_ms));
   start_reading(*connection);

@@ -1,5 +1,6 @@
 // One thread with its own ring, listeners and connections. This header is the shard's whole state; the turn of the loop is in
-// shard.cc, requests in shard_requests.cc, streams in shard_streams.cc, delivery in shard_delivery.cc, lag in shard_policy.cc.
+// shard.cc, where connections come from in shard_origins.cc, requests in shard_requests.cc, their answers in shard_answers.cc,
+// streams in shard_streams.cc, delivery in shard_delivery.cc, lag in shard_policy.cc.
 #pragma once
 
 #include <unistd.h>
@@ -22,9 +23,11 @@
 #include "engine/io/io.h"
 #include "engine/listing.h"
 #include "engine/rate_wheel.h"
+#include "engine/seat_table.h"
 #include "engine/subscribe_request.h"
 #include "engine/timer_wheel.h"
 #include "engine/topic_store.h"
+#include "engine/trusted_proxies.h"
 
 namespace broadside {
 
@@ -45,6 +48,9 @@ struct ShardShared {
   std::atomic<bool> is_draining{false};
   std::atomic<std::uint32_t> listings{0};  // Under way.
   TornBudget torn_budget;
+  TrustedProxies trusted;
+  SeatTable addresses;  // Whose connections there are, ...
+  SeatTable subjects;   // ... and whose streams.
   // Targeted events and their answers go from shard to shard.
   std::vector<class Shard*> shards;
 };
@@ -139,17 +145,33 @@ class Shard {
   void drain_some();
   void close(Connection& connection, io::CloseMode mode, CloseReason reason);
 
+  // shard_origins.cc: whom connections, requests and streams come from, and how many of them.
+  [[nodiscard]] SeatLimits address_limits() const;
+  [[nodiscard]] Seat take_address(const IpAddress& address, const SeatLimits& limits);
+  bool admit_origin(Origin& origin, bool is_sealed);  // False: it has been counted as refused, and nobody can be told.
+  bool find_origin(io::Socket socket, bool is_sealed, Origin& origin);  // As admit_origin.
+  void on_proxy_input(Connection& connection);
+  void find_client(Connection& connection);
+  std::optional<RefusalReason> take_seats(const Connection& connection, std::string_view subject, StreamOrigin& origin);
+  static void keep_origin(Connection& connection, Exchange& exchange, StreamOrigin&& origin);
+
   // shard_requests.cc: HTTP until a stream begins.
   void on_received(Connection& connection, std::span<const char> bytes, int error);
-  void on_input(Connection& connection, bool was_idle);
+  void on_bytes(Connection& connection, std::string_view bytes);
+  void on_input(Connection& connection, bool was_idle, std::size_t received);
   void on_input_end(Connection& connection);
   void read_input(Connection& connection);
   bool read_head(Connection& connection);  // False: wait for more, or the connection is gone or has become a stream.
   bool read_body(Connection& connection);
+  bool read_streamed_body(Connection& connection);
   bool on_head(Connection& connection, std::size_t consumed);
   void on_request(Connection& connection, std::string_view body);
+  bool set_body_timer(Connection& connection);  // False: the body comes too slowly.
+  void refuse_slow(Connection& connection);
   void begin_next_request(Connection& connection);
   Request request_of(Connection& connection);
+
+  // shard_answers.cc: answers, and what takes too long.
   void answer(Connection& connection, const Response& response);
   void write_answer(Connection& connection, const Response& response);
   void refuse(Connection& connection, int status, std::string_view detail);
@@ -178,7 +200,8 @@ class Shard {
   Subscribed admit(Connection& connection, SubscribeRequest& wanted, const SubscribeDecision& decision);
   void refuse_stream(Connection& connection, RefusalReason reason, const std::string& headers);
   void begin_subscriptions(Connection& connection, StartPlan& plan);
-  void begin_stream(Connection& connection, const SubscribeRequest& request, StartPlan& plan, const Admission& admission);
+  void begin_stream(Connection& connection, const SubscribeRequest& request, StartPlan& plan, const Admission& admission,
+                    StreamOrigin&& origin);
   void set_bounds(Connection& connection, const SubscribeRequest& request, const StartPlan& plan, const Admission& admission);
   void append_own(Connection& connection, std::string_view bytes);
   void append_start(Connection& connection, const SubscribeRequest& request, const StartPlan& plan);

@@ -163,7 +163,12 @@ bool Shard::describe_found(ListingTask& task) {
 
 ConnectionInfo Shard::describe(Connection& connection, const Lag& lag) {
   ConnectionInfo info{.id = id_text(connection.id), .topic_count = connection.subscription_count, .lag = lag};
-  if (!connection.socket.is_direct()) info.peer = io::peer_address(connection.socket.value);
+  const StreamOrigin* origin = connection.extras != nullptr ? connection.extras->origin.get() : nullptr;
+  if (origin != nullptr && !origin->peer.empty()) {
+    info.peer = origin->peer;
+  } else if (!connection.socket.is_direct()) {
+    info.peer = io::peer_address(connection.socket.value);
+  }
   const std::size_t named = std::min<std::size_t>(connection.subscription_count, kListingTopicsOfConnectionMax);
   for (std::size_t i = 0; i < named; ++i) info.topics.push_back(connection.subscriptions()[i].view->topic->name);
   if (connection.extras != nullptr) {

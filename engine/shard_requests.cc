@@ -1,6 +1,4 @@
-// The part of shard.h that speaks HTTP: requests in, answers out, until a stream begins.
-#include <ctime>
-
+// The part of shard.h that speaks HTTP until a stream begins: requests out of the input, and who answers them.
 #include <algorithm>
 #include <utility>
 
@@ -12,9 +10,7 @@
 namespace broadside {
 namespace {
 
-constexpr std::size_t kOutputBytesMax = 256 << 10;    // Answers to pipelined requests that wait to be sent; then reading stops.
-constexpr std::uint32_t kLingerMs = 2000;             // How long, and how much, is read and dropped before a close that would
-constexpr std::uint64_t kLingerBytesMax = 256 << 10;  // otherwise destroy the answer on its way.
+constexpr std::uint64_t kLingerBytesMax = 256 << 10;  // Read and dropped before a close that would destroy the answer on its way.
 
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
@@ -29,15 +25,6 @@ ChunkedDecoder::Step next_piece(Exchange& exchange, std::string_view input) {
 }
 
 }  // namespace
-
-std::string_view Shard::date() {
-  const std::int64_t second = std::time(nullptr);
-  if (second != date_second_) {
-    date_second_ = second;
-    date_ = http_date(second);
-  }
-  return date_;
-}
 
 void Shard::start_reading(Connection& connection) {
   Exchange& exchange = *connection.exchange;
@@ -63,10 +50,19 @@ void Shard::on_received(Connection& connection, std::span<const char> bytes, int
     if (error == 0) return on_input_end(connection);
     return close(connection, io::CloseMode::orderly, CloseReason::peer);
   }
-  if (exchange.transport != nullptr) return on_sealed_input(connection, {bytes.data(), bytes.size()});
+  if (exchange.awaits_proxy_header) {
+    exchange.input.append(bytes.data(), bytes.size());
+    return on_proxy_input(connection);
+  }
+  on_bytes(connection, {bytes.data(), bytes.size()});
+}
+
+void Shard::on_bytes(Connection& connection, std::string_view bytes) {
+  Exchange& exchange = *connection.exchange;
+  if (exchange.transport != nullptr) return on_sealed_input(connection, bytes);
   const bool was_idle = exchange.is_idle();
-  exchange.input.append(bytes.data(), bytes.size());
-  on_input(connection, was_idle);
+  exchange.input += bytes;
+  on_input(connection, was_idle, bytes.size());
 }
 
 // A half-close: what was asked for completely is still answered.
@@ -80,15 +76,47 @@ void Shard::on_input_end(Connection& connection) {
   queue_output(connection);
 }
 
-// There is more of it.
-void Shard::on_input(Connection& connection, bool was_idle) {
-  const Exchange& exchange = *connection.exchange;
-  if (was_idle) {
-    wheel_.set(connection, ticks_of_ms(config_->head_timeout_ms));
-  } else if (exchange.phase == Exchange::Phase::body || exchange.phase == Exchange::Phase::chunked_body) {
-    wheel_.set(connection, ticks_of_ms(config_->body_timeout_ms));
+// There is more of it, `received` bytes.
+void Shard::on_input(Connection& connection, bool was_idle, std::size_t received) {
+  Exchange& exchange = *connection.exchange;
+  switch (exchange.phase) {
+    case Exchange::Phase::head:
+      // The first request's time runs since accept, or a handshake and then each first byte would begin it anew.
+      if (was_idle && exchange.is_later) wheel_.set(connection, ticks_of_ms(config_->head_timeout_ms));
+      break;
+    case Exchange::Phase::streamed_body:
+      // Between two things it may be silent for as long as it likes.
+      if (!exchange.reader->awaits_more()) exchange.body_pace.begin(wheel_.now());
+      [[fallthrough]];
+    case Exchange::Phase::body:
+    case Exchange::Phase::chunked_body:
+      exchange.body_pace.add(received);
+      break;
+    case Exchange::Phase::awaiting_answer:
+      break;
   }
   read_input(connection);
+}
+
+// For the rest of the body; of an endless one, for the rest of what has begun.
+bool Shard::set_body_timer(Connection& connection) {
+  Exchange& exchange = *connection.exchange;
+  if (exchange.phase == Exchange::Phase::streamed_body) {
+    const std::uint32_t pause_ms = exchange.reader->pause_ms();
+    exchange.is_paused = pause_ms > 0;
+    if (exchange.is_paused) {
+      wheel_.set(connection, ticks_of_ms(pause_ms));
+      return true;
+    }
+    if (!exchange.reader->awaits_more()) {
+      wheel_.clear(connection);
+      return true;
+    }
+  }
+  const std::uint32_t ticks = exchange.body_pace.ticks_left(wheel_.now(), ticks_of_ms(config_->body_timeout_ms));
+  if (ticks == 0) return false;
+  wheel_.set(connection, ticks);
+  return true;
 }
 
 // Takes requests out of the input until it is used up, the output is full, or the connection has become something else.
@@ -97,7 +125,7 @@ void Shard::read_input(Connection& connection) {
   while (true) {
     Exchange& exchange = *connection.exchange;
     if (exchange.close_when_sent || exchange.phase == Exchange::Phase::awaiting_answer) break;
-    if (exchange.unsent() > kOutputBytesMax) break;
+    if (exchange.unsent() > Exchange::kOutputBytesMax) break;
     const bool goes_on = exchange.phase == Exchange::Phase::head ? read_head(connection) : read_body(connection);
     if (connections_.find(token) == nullptr || connection.state != ConnectionState::http) return;
     if (!goes_on) break;
@@ -107,8 +135,11 @@ void Shard::read_input(Connection& connection) {
     queue_output(connection);  // Reading goes on when it has been sent.
   } else if (exchange.close_when_sent) {
     close(connection, io::CloseMode::orderly, CloseReason::finished);
-  } else if (exchange.phase != Exchange::Phase::awaiting_answer) {
+  } else if (exchange.phase == Exchange::Phase::head) {
     start_reading(connection);
+  } else if (exchange.phase != Exchange::Phase::awaiting_answer) {
+    if (!set_body_timer(connection)) return refuse_slow(connection);
+    if (!exchange.is_paused) start_reading(connection);
   }
 }
 
@@ -136,6 +167,12 @@ bool Shard::on_head(Connection& connection, std::size_t consumed) {
   exchange.is_keep_alive = head.keep_alive && !is_draining_;
   exchange.is_head_request = head.method == Method::head;
   exchange.head_bytes = consumed;
+  find_client(connection);
+  if (exchange.origin.seat.kind() == Seat::Kind::refused) {
+    refuse_stream(connection, RefusalReason::address, shared_.handler->common_headers(request_of(connection)));
+    finish_subscribe_request(connection);
+    return true;
+  }
   if ((head.method == Method::get || head.method == Method::head) && is_subscribe_path(head.path)) {
     if (on_subscribe(connection) != Subscribed::answered) return false;
     finish_subscribe_request(connection);
@@ -149,6 +186,9 @@ bool Shard::on_head(Connection& connection, std::size_t consumed) {
   exchange.phase = head.is_chunked ? Exchange::Phase::chunked_body : Exchange::Phase::body;
   exchange.body.clear();
   exchange.chunked.reset();
+  exchange.body_pace.begin(wheel_.now());
+  exchange.body_pace.add(exchange.input.size() - consumed);
+  wheel_.set(connection, ticks_of_ms(config_->body_timeout_ms));
   // The answer to a body that is read as it arrives comes in chunks, which HTTP/1.0 does not know.
   StreamDecision decision = head.version_minor == 1 ? shared_.handler->on_stream(request_of(connection)) : StreamDecision{};
   if (decision.refusal) {
@@ -166,7 +206,7 @@ bool Shard::on_head(Connection& connection, std::size_t consumed) {
     exchange.out.bytes += "\r\nCache-Control: no-store\r\n" + decision.headers + "Transfer-Encoding: chunked\r\n\r\n";
     exchange.input.erase(0, consumed);
     exchange.head_bytes = 0;
-    wheel_.clear(connection);  // Idle between lines for as long as it likes.
+    exchange.is_body_complete = false;
     return true;
   }
   if (exchange.body_left > config_->body_bytes_max) {
@@ -174,13 +214,13 @@ bool Shard::on_head(Connection& connection, std::size_t consumed) {
     refuse(connection, 413, "the body is larger than --body-bytes");
     return false;
   }
-  wheel_.set(connection, ticks_of_ms(config_->body_timeout_ms));
   if (head.expect_continue && exchange.input.size() == consumed) exchange.out.bytes += kContinue;
   return true;
 }
 
 bool Shard::read_body(Connection& connection) {
   Exchange& exchange = *connection.exchange;
+  if (exchange.phase == Exchange::Phase::streamed_body) return read_streamed_body(connection);
   if (exchange.phase == Exchange::Phase::body) {
     if (exchange.input.size() - exchange.head_bytes < exchange.body_left) return false;
     on_request(connection, std::string_view(exchange.input).substr(exchange.head_bytes, exchange.body_left));
@@ -188,46 +228,53 @@ bool Shard::read_body(Connection& connection) {
   }
   // Chunks: what was consumed is cut out of the input, behind the head that is still needed.
   std::size_t at = exchange.head_bytes;
-  std::string answers;
   bool is_complete = false;
-  bool goes_on = true;
-  while (goes_on && !is_complete && at < exchange.input.size()) {
+  while (!is_complete && at < exchange.input.size()) {
     const ChunkedDecoder::Step step = next_piece(exchange, std::string_view(exchange.input).substr(at));
     if (step.outcome == ParseOutcome::refused) {
-      if (exchange.phase == Exchange::Phase::streamed_body) {
-        exchange.reader.reset();
-        exchange.close_when_sent = exchange.lingers = true;
-        break;
-      }
       refuse(connection, 400, step.detail);
+      return false;
+    }
+    if (exchange.body.size() + step.data.size() > config_->body_bytes_max) {
+      refuse(connection, 413, "the body is larger than --body-bytes");
       return false;
     }
     at += step.consumed;
     is_complete = step.outcome == ParseOutcome::complete;
-    if (exchange.phase == Exchange::Phase::streamed_body) {
-      if (!step.data.empty()) goes_on = exchange.reader->on_body(step.data, answers);
-    } else if (exchange.body.size() + step.data.size() > config_->body_bytes_max) {
-      refuse(connection, 413, "the body is larger than --body-bytes");
-      return false;
-    } else {
-      exchange.body += step.data;
-    }
+    exchange.body += step.data;
   }
   exchange.input.erase(exchange.head_bytes, at - exchange.head_bytes);
-  if (exchange.phase == Exchange::Phase::chunked_body) {
-    if (!is_complete) return false;
-    exchange.body_left = 0;
-    on_request(connection, exchange.body);
-    return true;
+  if (!is_complete) return false;
+  exchange.body_left = 0;
+  on_request(connection, exchange.body);
+  return true;
+}
+
+bool Shard::read_streamed_body(Connection& connection) {
+  Exchange& exchange = *connection.exchange;
+  BodyReader& reader = *exchange.reader;
+  std::string answers;
+  // After a pause it first goes on with what it has.
+  bool goes_on = !std::exchange(exchange.is_paused, false) || reader.on_body({}, answers);
+  bool is_broken = false;
+  std::size_t at = 0;
+  while (goes_on && !is_broken && !exchange.is_body_complete && reader.pause_ms() == 0 && at < exchange.input.size()) {
+    const ChunkedDecoder::Step step = next_piece(exchange, std::string_view(exchange.input).substr(at));
+    at += step.consumed;
+    is_broken = step.outcome == ParseOutcome::refused;
+    exchange.is_body_complete = step.outcome == ParseOutcome::complete;
+    if (!step.data.empty()) goes_on = reader.on_body(step.data, answers);
   }
-  if (is_complete && goes_on) exchange.reader->on_end(answers);
+  exchange.input.erase(0, at);
+  const bool is_complete = exchange.is_body_complete && reader.pause_ms() == 0;
+  if (is_complete && goes_on && !is_broken) reader.on_end(answers);
   append_chunk(exchange.out.bytes, answers);
-  if (!is_complete && goes_on) return false;
-  exchange.out.bytes += kLastChunk;
+  if (goes_on && !is_complete && !is_broken) return false;
+  if (!is_broken) exchange.out.bytes += kLastChunk;
   exchange.reader.reset();
   exchange.body_left = 0;
-  if (!exchange.is_keep_alive || !goes_on) exchange.close_when_sent = true;
-  if (!goes_on) exchange.lingers = true;
+  if (!exchange.is_keep_alive || !goes_on || is_broken) exchange.close_when_sent = true;
+  if (!goes_on || is_broken) exchange.lingers = true;
   begin_next_request(connection);
   return true;
 }
@@ -237,7 +284,9 @@ Request Shard::request_of(Connection& connection) {
   const RequestHead& head = exchange.head;
   header_views_.clear();
   for (const Header& header : head.headers) header_views_.push_back(RequestHeader{.name = header.name, .value = header.value});
-  if (exchange.peer.empty()) exchange.peer = io::peer_address(connection.socket.value);
+  if (exchange.peer.empty()) {
+    exchange.peer = exchange.origin.peer.empty() ? io::peer_address(connection.socket.value) : exchange.origin.peer;
+  }
   const ResponseToken token{
       .shard = number_, .index = connection.index, .generation = connection.generation, .request = exchange.request};
   return Request{.method = head.method_text,
@@ -249,6 +298,7 @@ Request Shard::request_of(Connection& connection) {
                  .peer = exchange.peer,
                  .listener = connection.listener,
                  .is_chunked = head.is_chunked,
+                 .is_proxied = exchange.origin.is_proxied || exchange.client.has_value(),
                  .token = token};
 }
 
@@ -283,185 +333,9 @@ void Shard::begin_next_request(Connection& connection) {
   exchange.head_bytes = exchange.body_left = 0;
   exchange.body.clear();
   exchange.phase = Exchange::Phase::head;
+  exchange.is_later = true;
   exchange.parser.reset();
   wheel_.set(connection, ticks_of_ms(exchange.input.empty() ? config_->idle_timeout_ms : config_->head_timeout_ms));
-}
-
-void Shard::count_refusal(int status) {
-  switch (status) {
-    case 401:
-    case 403:
-      return counters_.refusals.add(RefusalReason::forbidden);
-    case 404:
-    case 405:
-      return counters_.refusals.add(RefusalReason::not_found);
-    case 408:
-      return counters_.refusals.add(RefusalReason::slow);
-    case 413:
-    case 414:
-    case 431:
-      return counters_.refusals.add(RefusalReason::too_large);
-    case 429:
-    case 503:
-      return counters_.refusals.add(RefusalReason::overloaded);
-    default:
-      if (status >= 400) counters_.refusals.add(RefusalReason::malformed);
-  }
-}
-
-void Shard::answer(Connection& connection, const Response& response) {
-  count_refusal(response.status);
-  write_answer(connection, response);
-}
-
-// Without counting it as a refusal, which the caller has done.
-void Shard::write_answer(Connection& connection, const Response& response) {
-  Exchange& exchange = *connection.exchange;
-  const bool keep_alive = exchange.is_keep_alive && !response.close && !is_draining_;
-  if (exchange.is_head_written) {
-    // The response has begun as a stream: what can still be said is what a stream can say.
-    if (response.content_type == kStreamContentType) exchange.out.bytes += response.body;
-  } else {
-    append_response(exchange.out.bytes, response.status, response.headers, response.content_type, response.body, keep_alive,
-                    exchange.is_head_request, date());
-  }
-  if (!keep_alive) exchange.close_when_sent = true;
-  exchange.phase = Exchange::Phase::head;
-}
-
-// Refuses a request whose framing is in doubt or whose body nobody wants: the answer, then the close.
-void Shard::refuse(Connection& connection, int status, std::string_view detail) {
-  Exchange& exchange = *connection.exchange;
-  count_refusal(status);
-  std::string headers;
-  if (exchange.phase == Exchange::Phase::head && exchange.head_bytes > 0) {
-    headers = shared_.handler->common_headers(request_of(connection));
-  }
-  append_response(exchange.out.bytes, status, headers, kProblemContentType, problem_json(status, detail), false, false, date());
-  exchange.close_when_sent = exchange.lingers = true;
-  exchange.phase = Exchange::Phase::head;
-}
-
-void Shard::queue_output(Connection& connection) {
-  Exchange& exchange = *connection.exchange;
-  if (exchange.is_out_queued || exchange.is_watching) return;
-  exchange.is_out_queued = true;
-  outputs_.push_back(connection.token());
-}
-
-void Shard::flush_outputs() {
-  while (!outputs_.empty()) {
-    requests_.clear();
-    std::vector<iovec>& ranges = output_ranges_;
-    ranges.clear();
-    flushing_.clear();
-    while (!outputs_.empty() && flushing_.size() < DeliveryBatch::kVisitsMax) {
-      Connection* connection = connections_.find(outputs_.back());
-      outputs_.pop_back();
-      if (connection == nullptr || connection->state != ConnectionState::http) continue;
-      connection->exchange->is_out_queued = false;
-      if (!seal_output(*connection)) continue;
-      const OwnBytes& out = connection->exchange->outward();
-      if (out.left() == 0) continue;
-      flushing_.push_back(connection);
-      ranges.push_back(iovec{.iov_base = const_cast<char*>(out.bytes.data()) + out.sent, .iov_len = out.left()});
-    }
-    for (std::size_t i = 0; i < flushing_.size(); ++i) {
-      requests_.push_back(
-          io::SendRequest{.socket = flushing_[i]->socket, .ranges = &ranges[i], .range_count = 1, .bytes = ranges[i].iov_len});
-    }
-    if (requests_.empty()) return;
-    io_->send(requests_);
-    // What is answered next is put on the list anew, and sent in the next round.
-    const std::vector<Connection*> sent = flushing_;
-    for (std::size_t i = 0; i < sent.size(); ++i) {
-      sent[i]->exchange->outward().sent += requests_[i].sent;
-      counters_.bytes_sent.add(requests_[i].sent);
-      on_output_sent(*sent[i], requests_[i].status, requests_[i].sent);
-    }
-  }
-}
-
-void Shard::on_output_sent(Connection& connection, io::SendStatus status, std::uint64_t taken) {
-  Exchange& exchange = *connection.exchange;
-  OwnBytes& out = exchange.outward();
-  switch (status) {
-    case io::SendStatus::peer_gone:
-      return close(connection, io::CloseMode::reset, CloseReason::peer);
-    case io::SendStatus::failed:
-      return close(connection, io::CloseMode::reset, CloseReason::failed);
-    case io::SendStatus::blocked:
-      if (out.sent > kOutputBytesMax) {
-        out.bytes.erase(0, out.sent);
-        out.sent = 0;
-      }
-      // Nothing is read until the peer has taken what it asked for. An edge without progress is no progress.
-      if (taken > 0 || !exchange.is_watched) wheel_.set(connection, ticks_of_ms(config_->stall_timeout_ms));
-      if (exchange.is_receiving) return;  // Only while lingering could begin; the timer ends it.
-      exchange.is_watching = true;
-      if (exchange.is_watched) return;
-      exchange.is_watched = true;
-      if (!io_->watch(connection.socket, connection.token())) close(connection, io::CloseMode::reset, CloseReason::failed);
-      return;
-    case io::SendStatus::sent:
-      break;
-  }
-  out = OwnBytes{};
-  const bool was_answer = exchange.transport == nullptr || std::exchange(exchange.is_answer_sealed, false);
-  if (exchange.close_when_sent) {
-    if (exchange.lingers) {
-      linger(connection);
-    } else {
-      close(connection, io::CloseMode::orderly, CloseReason::finished);
-    }
-    return;
-  }
-  if (is_draining_ && exchange.phase == Exchange::Phase::head && exchange.input.empty()) {
-    close(connection, io::CloseMode::orderly, CloseReason::drained);
-    return;
-  }
-  if (exchange.phase == Exchange::Phase::streamed_body) {
-    wheel_.clear(connection);
-  } else if (exchange.phase == Exchange::Phase::head && was_answer) {
-    wheel_.set(connection, ticks_of_ms(exchange.input.empty() ? config_->idle_timeout_ms : config_->head_timeout_ms));
-  }
-  read_input(connection);
-}
-
-void Shard::linger(Connection& connection) {
-  send_end(connection);
-  connection.state = ConnectionState::lingering;
-  io_->shutdown_write(connection.socket);
-  wheel_.set(connection, ticks_of_ms(kLingerMs));
-  start_reading(connection);
-}
-
-// Draining: a publisher of endless lines is told that this is all; what it has no answer for it sends again, elsewhere.
-void Shard::end_streamed_body(Connection& connection) {
-  Exchange& exchange = *connection.exchange;
-  exchange.reader.reset();
-  exchange.out.bytes += kLastChunk;
-  exchange.close_when_sent = exchange.lingers = true;
-  exchange.phase = Exchange::Phase::head;
-  queue_output(connection);
-}
-
-void Shard::on_request_timer(Connection& connection) {
-  Exchange& exchange = *connection.exchange;
-  if (connection.state == ConnectionState::lingering || exchange.is_watching || exchange.unsent() > 0) {
-    const bool is_stalled = exchange.is_watching || exchange.unsent() > 0;
-    close(connection, exchange.is_watching ? io::CloseMode::reset : io::CloseMode::orderly,
-          is_stalled ? CloseReason::stalled : CloseReason::finished);
-    return;
-  }
-  if (exchange.phase == Exchange::Phase::awaiting_answer) return on_answer_late(connection);
-  if (exchange.phase == Exchange::Phase::head && !exchange.parser.has_begun()) {
-    close(connection, io::CloseMode::orderly, CloseReason::idle);
-    return;
-  }
-  refuse(connection, 408,
-         exchange.phase == Exchange::Phase::head ? "the request head took too long" : "the request body took too long");
-  queue_output(connection);
 }
 
 }  // namespace broadside

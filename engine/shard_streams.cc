@@ -17,6 +17,40 @@ constexpr std::size_t kOwnBytesMax = 64 << 10;  // Targeted events that wait: on
 constexpr std::size_t kSubjectBytesMax = 255;
 constexpr std::size_t kIdLineBytesMax = 4 + kPositionTextMax + 1;
 
+// What is said to whoever is no EventSource.
+struct Refusal {
+  int status;
+  std::string_view detail;
+};
+
+Refusal refusal_for(RefusalReason reason) {
+  switch (reason) {
+    case RefusalReason::address:
+      return {429,
+              "your address has as many connections as it may have, or makes them too fast (--address-connections, "
+              "--address-connect-rate)"};
+    case RefusalReason::subject:
+      return {429, "the token's subject has as many streams as it may have (--subject-connections)"};
+    case RefusalReason::draining:
+      return {503, "the server is shutting down"};
+    case RefusalReason::memory:
+      return {503, "the server's memory is short (--memory-max)"};
+    case RefusalReason::full:
+      return {503, "the server has as many subscribers as it may have (--max-connections)"};
+    case RefusalReason::overloaded:
+      return {503, "whether this subscription is allowed could not be found out in time"};
+    case RefusalReason::crowded:
+    case RefusalReason::malformed:
+    case RefusalReason::forbidden:
+    case RefusalReason::not_found:
+    case RefusalReason::slow:
+    case RefusalReason::too_large:
+    case RefusalReason::too_many:
+      break;
+  }
+  return {503, "the server is overloaded"};
+}
+
 }  // namespace
 
 std::uint32_t Shard::jittered_retry_ms() {
@@ -49,16 +83,12 @@ void Shard::refuse_stream(Connection& connection, RefusalReason reason, const st
     write_answer(connection, response);
     return;
   }
-  const std::string_view detail = reason == RefusalReason::draining ? "the server is shutting down"
-                                  : reason == RefusalReason::memory ? "the server's memory is short (--memory-max)"
-                                  : reason == RefusalReason::overloaded
-                                      ? "whether this subscription is allowed could not be found out in time"
-                                      : "the server has as many subscribers as it may have (--max-connections)";
+  const Refusal refusal = refusal_for(reason);
   write_answer(connection,
-               Response{.status = 503,
+               Response{.status = refusal.status,
                         .headers = headers + "Retry-After: " + std::to_string(std::max(1U, config_->retry_ms / 1000)) + "\r\n",
                         .content_type = std::string(kProblemContentType),
-                        .body = problem_json(503, detail),
+                        .body = problem_json(refusal.status, refusal.detail),
                         .close = true});
 }
 
@@ -110,6 +140,8 @@ Shard::Subscribed Shard::admit(Connection& connection, SubscribeRequest& wanted,
   }
   if (is_draining_) return refuse_for(RefusalReason::draining);
   if (store_.is_memory_short()) return refuse_for(RefusalReason::memory);
+  StreamOrigin origin;
+  if (const auto reason = take_seats(connection, decision.admission.subject, origin)) return refuse_for(*reason);
   if (connection.exchange->transport != nullptr) {
     connection.exchange->sealer = connection.exchange->transport->begin_stream();
     if (connection.exchange->sealer == nullptr) return refuse_with(400, "no stream after a change of keys; connect again");
@@ -125,11 +157,12 @@ Shard::Subscribed Shard::admit(Connection& connection, SubscribeRequest& wanted,
     answer(connection, Response{.status = 204, .headers = headers, .content_type = {}, .body = {}});
     return Subscribed::answered;
   }
-  begin_stream(connection, wanted, plan, decision.admission);
+  begin_stream(connection, wanted, plan, decision.admission, std::move(origin));
   return Subscribed::streaming;
 }
 
-void Shard::begin_stream(Connection& connection, const SubscribeRequest& request, StartPlan& plan, const Admission& admission) {
+void Shard::begin_stream(Connection& connection, const SubscribeRequest& request, StartPlan& plan, const Admission& admission,
+                         StreamOrigin&& origin) {
   const std::unique_ptr<Exchange> exchange = std::move(connection.exchange);
   const bool is_chunked = request.limit != 0 && exchange->head.version_minor == 1 && !exchange->is_head_written;
   std::string head = std::move(exchange->out.bytes);  // Answers to pipelined requests go first.
@@ -154,6 +187,7 @@ void Shard::begin_stream(Connection& connection, const SubscribeRequest& request
     extras.user_data = admission.user_data;
     extras.expires_ms = admission.expires_ms;
   }
+  keep_origin(connection, *exchange, std::move(origin));
   begin_subscriptions(connection, plan);
   make_id(connection);
   by_id_.insert(connection);

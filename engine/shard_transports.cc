@@ -58,11 +58,11 @@ void Shard::unseal(Connection& connection, std::string_view bytes) {
     if (!was_established) counters_.handshakes_failed.add();
     // Nobody is answered any more; the transport's last words are sent.
     exchange.out = OwnBytes{};
-    exchange.reader.reset();
+    if (std::exchange(exchange.reader, nullptr) != nullptr) exchange.phase = Exchange::Phase::head;
     exchange.close_when_sent = exchange.lingers = true;
   }
   if (exchange.input.size() > input_bytes) {
-    on_input(connection, was_idle);
+    on_input(connection, was_idle, exchange.input.size() - input_bytes);
   } else {
     read_input(connection);
   }

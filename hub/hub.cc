@@ -33,6 +33,7 @@ Response topic_invalid() { return problem(400, "a topic is 1 to 255 bytes of UTF
 Hub::Hub(const HubOptions& options)
     : cors_(options.cors_origins),
       authority_(options.authority, cors_),
+      publish_limit_(options.publish_rates, options.address_prefix6, *options.clock),
       event_bytes_max_(options.event_bytes_max),
       is_diagnostic_echo_(options.is_diagnostic_echo),
       access_log_(options.access_log),

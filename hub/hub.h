@@ -1,5 +1,5 @@
 // The product around the engine: answers every request that is no subscription, decides who may subscribe, and what that carries
-// (CORS). Called on the shards' threads; immutable after attach(), but for the limit of an event and the keys.
+// (CORS). Called on the shards' threads; immutable after attach(), but for limits and keys.
 #pragma once
 
 #include <atomic>
@@ -18,6 +18,7 @@
 #include "hub/auth/authority.h"
 #include "hub/cors.h"
 #include "hub/ndjson_publish.h"
+#include "hub/publish_limit.h"
 #include "hub/route.h"
 
 namespace broadside::hub {
@@ -26,6 +27,8 @@ struct HubOptions {
   AuthorityOptions authority;                    // Its addresses are those of Config::listen.
   std::vector<std::string> cors_origins;         // Each without a Cors::origin_problem().
   std::uint64_t event_bytes_max = 256 << 10;     // As Config::event_bytes_max.
+  PublishRates publish_rates;                    // Of each publisher.
+  std::uint32_t address_prefix6 = 64;            // As Config::address_prefix6.
   std::uint64_t hsts_s = 0;                      // Strict-Transport-Security on https:// addresses; 0: none.
   bool is_diagnostic_echo = false;               // POST / answers with its body.
   LogSink* access_log = nullptr;                 // A line for each request; outlives the hub.
@@ -42,6 +45,7 @@ class Hub final : public RequestHandler, private BatchPublisher {
   void attach(Engine& engine);
   // From any thread, as what follows. The keys that tokens are signed with from here on; none: there are no tokens.
   void set_keys(KeySet keys) { authority_.set_keys(std::move(keys)); }
+  void set_publish_rates(const PublishRates& rates) { publish_limit_.set_rates(rates); }
   void set_event_bytes_max(std::uint64_t bytes) { event_bytes_max_.store(bytes, std::memory_order_relaxed); }
   // Whether every shard makes progress: what GET /healthz answers.
   [[nodiscard]] Response health() const;
@@ -73,6 +77,7 @@ class Hub final : public RequestHandler, private BatchPublisher {
 
   // hub/publish_route.cc
   [[nodiscard]] PublishAccess access_of(const Request& request);
+  [[nodiscard]] PublishShare share_of(const Request& request, const Caller& caller);
   Response publish_raw(const Request& request, const std::string& topic);
   Response publish_lines(const Request& request, const std::string& path_topic);
   Response end_topic(const Request& request, const std::string& topic);
@@ -84,6 +89,7 @@ class Hub final : public RequestHandler, private BatchPublisher {
 
   Cors cors_;
   Authority authority_;
+  PublishLimit publish_limit_;
   std::atomic<std::uint64_t> event_bytes_max_;
   bool is_diagnostic_echo_;
   std::uint64_t sealed_listeners_ = 0;  // A bit each.

@@ -16,6 +16,10 @@ std::string too_long(std::uint64_t line_bytes_max) {
   return "longer than " + std::to_string(line_bytes_max) + " bytes; publish less at once or raise --event-bytes";
 }
 
+std::string too_much_text(std::uint32_t wait_ms) {
+  return "not published: more than this publisher may publish a second; try again in " + std::to_string(wait_ms) + " ms";
+}
+
 std::string line_prefix(std::uint64_t number) { return "line " + std::to_string(number) + ": "; }
 
 void append_error_line(std::string& out, std::uint64_t number, std::string_view error) {
@@ -47,6 +51,7 @@ class BodyLines {
     }
     const Verdict verdict = target_.access.check("publish", event.topic);
     if (!verdict.is_allowed()) return refuse(refusal_of(verdict, line_prefix(number)));
+    data_bytes_ += event.data.size();
     events_.push_back(std::move(event));
     numbers_.push_back(number);
   }
@@ -59,6 +64,7 @@ class BodyLines {
     std::vector<Published> published;
     std::size_t bad_index = batch.size();
     if (!batch.empty()) {
+      if (const Nanos wait = target_.access.try_take(batch.size(), data_bytes_); wait > 0) return too_much_published(wait);
       const Result<Done> done = target_.publisher->publish_batch(batch, published, &bad_index);
       if (!done) return problem_of(done.error(), bad_index < numbers_.size() ? line_prefix(numbers_[bad_index]) : "");
     }
@@ -80,6 +86,7 @@ class BodyLines {
   const NdjsonTarget& target_;
   std::vector<LineEvent> events_;
   std::vector<std::uint64_t> numbers_;  // The line of each event.
+  std::uint64_t data_bytes_ = 0;
   bool is_refused_ = false;
   Response refusal_;
 };
@@ -130,16 +137,31 @@ void NdjsonReader::publish_together(std::span<const BatchEntry> batch, std::vect
   }
 }
 
+// How many of the lines may be answered now; sets how long the next one has to wait.
+std::size_t NdjsonReader::take_lines() {
+  pause_ms_ = 0;
+  for (std::size_t count = 0; count < lines_.size(); ++count) {
+    const Line& line = lines_[count];
+    const Nanos wait = line.problem.empty() ? target_.access.try_take(1, line.event.data.size()) : 0;
+    if (wait == 0) continue;
+    pause_ms_ = static_cast<std::uint32_t>(wait / kMillisecond + 1);
+    return count;
+  }
+  return lines_.size();
+}
+
 void NdjsonReader::publish_lines(std::string& out) {
+  const std::size_t count = take_lines();
+  const std::span<const Line> lines(lines_.data(), count);
   std::vector<BatchEntry> batch;
-  for (const Line& line : lines_) {
+  for (const Line& line : lines) {
     if (line.problem.empty()) batch.push_back({.topic = line.event.topic, .event = line.event.event()});
   }
   std::vector<Result<Published>> results;
   results.reserve(batch.size());
   if (!batch.empty()) publish_together(batch, results);
   std::size_t index = 0;
-  for (const Line& line : lines_) {
+  for (const Line& line : lines) {
     if (!line.problem.empty()) {
       append_error_line(out, line.number, line.problem);
       continue;
@@ -151,7 +173,7 @@ void NdjsonReader::publish_lines(std::string& out) {
       append_error_line(out, line.number, result.error().message);
     }
   }
-  lines_.clear();
+  lines_.erase(lines_.begin(), lines_.begin() + static_cast<std::ptrdiff_t>(count));
 }
 
 bool NdjsonReader::on_body(std::string_view bytes, std::string& out) noexcept {
@@ -171,6 +193,9 @@ void NdjsonReader::on_end(std::string& out) noexcept {
     if (target_.access.has_expired()) return;
     cutter_.finish([this](std::uint64_t number, std::optional<std::string_view> line) { add(number, line); });
     publish_lines(out);
+    // A line without a line feed, and there is nobody left to wait.
+    for (const Line& line : lines_) append_error_line(out, line.number, too_much_text(pause_ms_));
+    lines_.clear();
   } catch (const std::exception&) {
     lines_.clear();
   }

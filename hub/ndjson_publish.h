@@ -34,14 +34,17 @@ struct NdjsonTarget {
 [[nodiscard]] Response publish_ndjson(const NdjsonTarget& target, std::string_view body);
 
 // Publishes each line as it is complete and answers it with a line: {"id","position"}, with "duplicate" where it was there
-// already, or {"line","error"}. The lines of one piece of the body are published together. Ends the exchange when the token that
-// it began with has expired. Used by one thread at a time.
+// already, or {"line","error"}. The lines of one piece of the body are published together; those beyond what the publisher may
+// publish a second wait, and so do the rest of the body and, before long, its sender. Ends the exchange when the token that it
+// began with has expired. Used by one thread at a time.
 class NdjsonReader final : public BodyReader {
  public:
   explicit NdjsonReader(NdjsonTarget target) : target_(std::move(target)), cutter_(target_.line_bytes_max) {}
 
   bool on_body(std::string_view bytes, std::string& out) noexcept override;
   void on_end(std::string& out) noexcept override;
+  [[nodiscard]] bool awaits_more() const noexcept override { return cutter_.is_inside_line(); }
+  [[nodiscard]] std::uint32_t pause_ms() const noexcept override { return pause_ms_; }
 
  private:
   struct Line {
@@ -52,11 +55,13 @@ class NdjsonReader final : public BodyReader {
 
   void add(std::uint64_t number, std::optional<std::string_view> line);
   void publish_lines(std::string& out);
+  [[nodiscard]] std::size_t take_lines();
   void publish_together(std::span<const BatchEntry> batch, std::vector<Result<Published>>& results);
 
   NdjsonTarget target_;
   LineCutter cutter_;
-  std::vector<Line> lines_;  // Complete and not yet answered; empty between two calls.
+  std::vector<Line> lines_;  // Complete and not yet answered; empty between two calls but while it pauses.
+  std::uint32_t pause_ms_ = 0;
 };
 
 }  // namespace broadside::hub

@@ -54,6 +54,7 @@ bool PublishGuard::is_own_host(std::string_view host) const {
 
 std::string PublishGuard::why_not_local(const Request& request) const {
   if (request.listener >= listeners_.size() || !listeners_[request.listener].is_loopback) return "this address is not loopback";
+  if (request.is_proxied) return "the request came through a proxy";
   for (const std::string_view name : {"Forwarded", "X-Forwarded-For", "Via"}) {
     if (has_header(request, name)) return std::string(name) + " says that the request came through a proxy";
   }

@@ -16,13 +16,22 @@ namespace broadside::hub {
 PublishAccess Hub::access_of(const Request& request) {
   Caller caller = caller_of(request);
   PublishRight right = authority_.publish_right(caller, request);
-  return {std::move(right), std::move(caller), request.peer, audit_log_, *clock_};
+  PublishShare share = share_of(request, caller);
+  PublishAccess access(std::move(right), std::move(caller), request.peer, audit_log_, *clock_);
+  access.set_share(std::move(share));
+  return access;
+}
+
+PublishShare Hub::share_of(const Request& request, const Caller& caller) {
+  return {publish_limit_, publish_limit_.publisher_of(request, caller)};
 }
 
 Response Hub::publish_raw(const Request& request, const std::string& topic) {
-  if (const Verdict verdict = access_of(request).check("publish", topic); !verdict.is_allowed()) return refusal_of(verdict);
+  const PublishAccess access = access_of(request);
+  if (const Verdict verdict = access.check("publish", topic); !verdict.is_allowed()) return refusal_of(verdict);
   PublishParameters parameters;
   if (const std::string wrong = parse_publish_parameters(request.query, parameters); !wrong.empty()) return problem(400, wrong);
+  if (const Nanos wait = access.try_take(1, request.body.size()); wait > 0) return too_much_published(wait);
   const Result<Published> published = engine_->publish(topic, parameters.event(request.body));
   if (!published) return problem_of(published.error());
   return json_answer(published_json(published.value(), parameters.id));
@@ -65,7 +74,9 @@ StreamDecision Hub::on_stream(const Request& request) noexcept {
 }
 
 Response Hub::end_topic(const Request& request, const std::string& topic) {
-  if (const Verdict verdict = access_of(request).check("end", topic); !verdict.is_allowed()) return refusal_of(verdict);
+  const PublishAccess access = access_of(request);
+  if (const Verdict verdict = access.check("end", topic); !verdict.is_allowed()) return refusal_of(verdict);
+  if (const Nanos wait = access.try_take(1, 0); wait > 0) return too_much_published(wait);
   bool existed = false;
   const Result<Published> published = engine_->end(topic, &existed);
   if (!published) return problem_of(published.error());
@@ -83,6 +94,7 @@ Response Hub::send_to_connection(const Request& request, const std::string& conn
   PublishParameters parameters;
   if (const std::string wrong = parse_publish_parameters(request.query, parameters); !wrong.empty()) return problem(400, wrong);
   if (!parameters.id.empty()) return problem(400, "id= is not for one connection: what is sent to it is not kept and has no id");
+  if (const Nanos wait = share_of(request, caller).try_take(1, request.body.size()); wait > 0) return too_much_published(wait);
   const Event event = parameters.event(request.body);
   const Result<Done> started = engine_->start_send_to(
       connection, event, [this, token = request.token, headers = common_headers(request)](SendOutcome outcome) {

@@ -39,6 +39,11 @@ constexpr int kChunkSizeDigitsMax = 16;
 // Trailers are read and dropped.
 constexpr std::size_t kTrailerBytesMax = 4 * kKiB;
 
+// PROXY protocol, version 1: UNKNOWN, two IPv6 addresses and ports of the greatest length, spaces and CRLF.
+constexpr std::size_t kProxyLineBytesMax = 107;
+// Version 2: 232 bytes are the largest addresses; the rest is for what a load balancer adds (identifiers, names of TLS).
+constexpr std::size_t kProxyHeaderBytesMax = 2 * kKiB;
+
 // The data of one event. One event occupies a send of its own size on every subscriber; larger things belong behind a link.
 constexpr std::uint64_t kEventDataBytesMaxDefault = 256 * kKiB;
 // A request body: several events of the largest size.

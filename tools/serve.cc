@@ -223,6 +223,7 @@ class Server {
       return;
     }
     hub_.set_event_bytes_max(reload.options.config.event_bytes_max);
+    hub_.set_publish_rates(reload.options.publish_rates);
     const std::size_t key_count = keys.keys().size();
     hub_.set_keys(std::move(keys));
     // What changed is told if it would have been before, or would be from here on.

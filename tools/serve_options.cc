@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "engine/io/socket.h"
+#include "engine/trusted_proxies.h"
 #include "tools/tls_options.h"
 
 namespace broadside::tools {
@@ -14,6 +15,7 @@ constexpr const char* kAdminListenDefault = "127.0.0.1:8081";
 
 const char* const kListenGroup = "Listening";
 const char* const kRightsGroup = "Who may do what";
+const char* const kLimitsGroup = "Limits";
 const char* const kHistoryGroup = "History and memory";
 const char* const kLagGroup = "Slow subscribers";
 const char* const kStreamsGroup = "Streams";
@@ -99,6 +101,31 @@ void add_rights_options(OptionTable& table, ServeOptions& options) {
       .needs_restart = true;
 }
 
+void add_limit_options(OptionTable& table, ServeOptions& options) {
+  Config& config = options.config;
+  table.group(kLimitsGroup);
+  table.number("address_connections", config.address_connections_max,
+               "Connections of one address at once; a proxy in front makes all one address, see --trusted-proxy", "no limit");
+  table.number("address_connect_rate", config.address_connect_rate,
+               "Connections a second that one address may make, after a burst of two seconds' worth or 10", "no limit");
+  table.number("address_prefix6", config.address_prefix6, "How many bits of an IPv6 address are one address").needs_restart =
+      true;
+  table.number("subject_connections", config.subject_connections_max, "Streams of one token's subject (sub) at once", "no limit");
+  table.number("publish_rate", options.publish_rates.events,
+               "Events a second that one publisher may publish: a token's subject, or else an address", "no limit");
+  table.size("publish_bytes", options.publish_rates.bytes, "The same by size of their data", "no limit");
+  Option& proxies =
+      table.list("trusted_proxy", config.trusted_proxies, "NETWORK",
+                 "A network (10.0.0.0/8), an address, or unix: who connects from there is a proxy, believed whom it "
+                 "speaks for by a PROXY header (version 1 or 2) or X-Forwarded-For; repeatable",
+                 [](const std::string& text) {
+                   const Result<TrustedProxies> trusted = parse_trusted_proxies({text});
+                   return trusted ? std::string() : trusted.error().message;
+                 });
+  proxies.delimiter = ',';
+  proxies.needs_restart = true;
+}
+
 void add_memory_options(OptionTable& table, Config& config) {
   table.group(kHistoryGroup);
   table.size("history_memory", config.history_memory, "Memory of all topics together; the oldest goes first",
@@ -133,7 +160,8 @@ void add_request_options(OptionTable& table, ServeOptions& options) {
   table.size("head_bytes", config.head_bytes_max, "Request head, 1KiB to 1MiB");
   table.duration("head_timeout", config.head_timeout_ms, "From the first byte of a request to the end of its head");
   table.size("body_bytes", config.body_bytes_max, "Request body; an endless NDJSON body is bounded by its lines");
-  table.duration("body_timeout", config.body_timeout_ms, "Between two pieces of a request body");
+  table.duration("body_timeout", config.body_timeout_ms,
+                 "Between two pieces of a request body; 256 bytes a second on the average from then on");
   table.duration("idle_timeout", config.idle_timeout_ms, "Keep-alive connections between requests");
   table.size("event_bytes", config.event_bytes_max, "Data of one event");
   table.flag("diagnostic_echo", options.is_diagnostic_echo, "POST / answers with its body, for HTTP conformance tests")
@@ -189,6 +217,7 @@ void add_serve_options(OptionTable& table, ServeOptions& options) {
   add_listen_options(table, options);
   add_rights_options(table, options);
   add_tls_options(table, options);
+  add_limit_options(table, options);
   add_topic_options(table, options.config.defaults);
   add_memory_options(table, options.config);
   add_stream_options(table, options.config);
@@ -236,6 +265,8 @@ hub::HubOptions hub_options(const ServeOptions& options) {
                         .rules = options.token_rules},
           .cors_origins = options.cors_origins,
           .event_bytes_max = options.config.event_bytes_max,
+          .publish_rates = options.publish_rates,
+          .address_prefix6 = options.config.address_prefix6,
           .hsts_s = options.hsts_ms / 1000,
           .is_diagnostic_echo = options.is_diagnostic_echo,
           .access_log = options.has_access_log ? options.config.log_sink : nullptr,

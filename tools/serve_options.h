@@ -26,6 +26,7 @@ struct ServeOptions {
   hub::TokenRules token_rules;
   hub::AuditLevel audit_level = hub::AuditLevel::refused;
   hub::TlsOptions tls;
+  hub::PublishRates publish_rates;
   std::uint64_t hsts_ms = 180ULL * 86'400'000;  // What testers call long enough.
   bool is_diagnostic_echo = false;
   bool is_demo = false;

@@ -299,6 +299,22 @@ std::string peer_address(int fd) {
   return address.text();
 }
 
+bool peer_ip(int fd, std::optional<std::array<std::uint8_t, 16>>& ip) {
+  ip.reset();
+  sockaddr_storage storage{};
+  socklen_t length = sizeof storage;
+  if (::getpeername(fd, generic(storage), &length) != 0) return false;
+  if (storage.ss_family == AF_UNIX) return true;
+  std::array<std::uint8_t, 16>& bytes = ip.emplace();
+  if (storage.ss_family == AF_INET6) {
+    std::memcpy(bytes.data(), &as_v6(storage).sin6_addr, bytes.size());
+  } else {
+    bytes[10] = bytes[11] = 0xff;
+    std::memcpy(&bytes[12], &as_v4(storage).sin_addr, 4);
+  }
+  return true;
+}
+
 bool start_kernel_tls(int fd, std::span<const char> keys) {
   static constexpr char kName[] = "tls";
   if (::setsockopt(fd, IPPROTO_TCP, TCP_ULP, kName, sizeof kName) != 0) return false;

@@ -4,7 +4,9 @@
 
 #include <sys/socket.h>
 
+#include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -67,6 +69,9 @@ Result<ListenAddress> bound_address(int fd);
 [[nodiscard]] std::string format_url(const ListenAddress& address);
 // "127.0.0.1:50000", "[::1]:50000", "unix:", or "" when it cannot be told. Requires: plain descriptor.
 [[nodiscard]] std::string peer_address(int fd);
+// The peer's address of IP as 16 bytes, IPv4 as IPv6 maps it (::ffff:a.b.c.d); nothing on a Unix socket. False when it cannot be
+// told: it has gone. Requires: plain descriptor.
+[[nodiscard]] bool peer_ip(int fd, std::optional<std::array<std::uint8_t, 16>>& ip);
 
 // Lets the kernel's TLS seal what is written to a plain TCP descriptor from here on; `keys` is the tls12_crypto_info_... of its
 // cipher. False if it does not; then nothing has changed.

@@ -2,6 +2,7 @@
 #include "hub/auth/authority.h"
 
 #include <algorithm>
+#include <functional>
 #include <utility>
 
 #include "hub/auth/jwt.h"
@@ -99,6 +100,7 @@ Caller Authority::caller_of(const Request& request, std::int64_t now_ms) const {
     return caller;
   }
   caller.kind = Caller::Kind::known;
+  if (caller.subject.empty()) caller.token_hash = std::hash<std::string>()(carried.token);
   caller.expires_ms = end_of(token.claims, rules_, now_ms);
   caller.rights = std::move(token.claims.rights);
   return caller;

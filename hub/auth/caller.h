@@ -20,8 +20,9 @@ struct Caller {
   };
   Kind kind = Kind::open;
   Carrier carrier = Carrier::none;
-  std::string subject;  // `sub`; also of a token that has expired. Perhaps empty.
-  std::string key_id;   // What the server calls the key of the token. Perhaps empty.
+  std::string subject;           // `sub`; also of a token that has expired. Perhaps empty.
+  std::uint64_t token_hash = 0;  // Of a good token without `sub`: tells it from others.
+  std::string key_id;            // What the server calls the key of the token. Perhaps empty.
   Rights rights;
   std::int64_t expires_ms = kNeverMs;  // Since 1970: from then on the token is no longer good.
   Verdict refusal;

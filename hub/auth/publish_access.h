@@ -1,14 +1,16 @@
-// One request's way to topics: what it may publish to, for how long, and the audit log told of each use.
+// One request's way to topics: what it may publish to, for how long and how much, and the audit log told of each use.
 #pragma once
 
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "engine/clock.h"
 #include "hub/auth/audit.h"
 #include "hub/auth/caller.h"
 #include "hub/auth/publish_right.h"
 #include "hub/auth/verdict.h"
+#include "hub/publish_limit.h"
 
 namespace broadside::hub {
 
@@ -23,12 +25,17 @@ class PublishAccess {
   [[nodiscard]] Verdict check(std::string_view action, std::string_view topic) const;
   // Whether there is no topic at all that may be published to: then check() says the same of any.
   [[nodiscard]] bool is_none() const { return right_.is_none(); }
+  // What it may publish is taken from this; without it there is no limit.
+  void set_share(PublishShare share) { share_ = std::move(share); }
+  // As PublishLimit::try_take().
+  [[nodiscard]] Nanos try_take(std::size_t events, std::uint64_t bytes) const { return share_.try_take(events, bytes); }
   // Whether the token has expired since the request came.
   [[nodiscard]] bool has_expired() const;
 
  private:
   PublishRight right_;
   Caller caller_;
+  PublishShare share_;
   std::string peer_;
   AuditLog* audit_ = nullptr;
   const Clock* clock_ = nullptr;

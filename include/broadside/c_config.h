@@ -86,9 +86,10 @@ typedef struct broadside_config {
   broadside_backend backend;      ///< Default BROADSIDE_BACKEND_AUTOMATIC.
   uint32_t connections_max;       ///< Subscribers, 1 to 4,000,000; 0, the default: what RLIMIT_NOFILE allows without tables.
 
-  uint32_t head_bytes_max;             ///< Request head, 1 KiB to 1 MiB. Default 16 KiB: room for large cookies.
-  uint32_t head_timeout_ms;            ///< From accept, or a later request's first byte, to the end of its head. Default 10,000.
-  uint32_t body_timeout_ms;            ///< Between two pieces of a body that is not endless. Default 30,000.
+  uint32_t head_bytes_max;   ///< Request head, 1 KiB to 1 MiB. Default 16 KiB: room for large cookies.
+  uint32_t head_timeout_ms;  ///< From accept, or a later request's first byte, to the end of its head. Default 10,000.
+  /// Between two pieces of a body that is not endless, and 256 bytes a second on the average from then on. Default 30,000.
+  uint32_t body_timeout_ms;
   uint32_t answer_timeout_ms;          ///< For what the host answers later, 100 or more; then 504 or a refusal. Default 30,000.
   uint32_t idle_timeout_ms;            ///< Keep-alive connections between requests. Default 75,000.
   uint64_t body_bytes_max;             ///< Request body that is read whole. Default 1 MiB.
@@ -121,6 +122,18 @@ typedef struct broadside_config {
   /// No threads: the host calls broadside_engine_run_once() from its own loop. One shard, made by the thread that calls
   /// broadside_engine_create(). Default false.
   bool is_host_driven;
+
+  /// Connections a second of one address, after a burst of two seconds' worth or 10; 0, the default: no limit; else 0.01 to
+  /// 1,000,000. Beyond this and address_connections_max a request is answered with a refusal (429; for an EventSource 200,
+  /// `retry:` and the close), and beyond a quarter and 16 more a connection is reset.
+  double address_connect_rate;
+  uint32_t address_connections_max;  ///< Connections of one address at once; 0, the default: no limit.
+  uint32_t address_prefix6;          ///< How many bits of an IPv6 address are one address, 1 to 128. Default 64.
+  uint32_t subject_connections_max;  ///< Streams of one broadside_admission::subject at once; 0, the default: no limit.
+  /// Networks (`10.0.0.0/8`, `fd00::/8`), addresses, or `unix`: from these peers alone a PROXY protocol header (versions 1 and 2)
+  /// is understood, and X-Forwarded-For says who the client is. They themselves have no limit.
+  const broadside_slice* trusted_proxies;
+  size_t trusted_proxy_count;  ///< How many; 0, the default: none.
 } broadside_config;
 
 /// Makes `config`, of which the caller knows `size` bytes, the library's defaults. Does nothing if it is null or the size can be

@@ -46,16 +46,19 @@ typedef int32_t broadside_refusal_reason;
 
 /// Values of broadside_refusal_reason.
 enum {
-  BROADSIDE_REFUSAL_FULL = 0,       ///< A stream: as many subscribers as connections_max.
-  BROADSIDE_REFUSAL_MEMORY = 1,     ///< A stream: memory is short (memory_max).
-  BROADSIDE_REFUSAL_DRAINING = 2,   ///< A stream or a connection: the engine is draining.
-  BROADSIDE_REFUSAL_CROWDED = 3,    ///< A connection: also the places kept for refusals are taken.
-  BROADSIDE_REFUSAL_MALFORMED = 4,  ///< A request that cannot be understood, or is not served in this form: 400, 411, 415, ...
-  BROADSIDE_REFUSAL_FORBIDDEN = 5,  ///< 401, 403.
-  BROADSIDE_REFUSAL_NOT_FOUND = 6,  ///< 404, 405: no such thing, or not with this method.
-  BROADSIDE_REFUSAL_SLOW = 7,       ///< 408: a head or a body that did not come in time.
-  BROADSIDE_REFUSAL_TOO_LARGE = 8,  ///< 413, 414, 431.
-  BROADSIDE_REFUSAL_OVERLOADED = 9  ///< 429, 503: a bound was reached.
+  BROADSIDE_REFUSAL_FULL = 0,        ///< A stream: as many subscribers as connections_max.
+  BROADSIDE_REFUSAL_MEMORY = 1,      ///< A stream: memory is short (memory_max).
+  BROADSIDE_REFUSAL_DRAINING = 2,    ///< A stream or a connection: the engine is draining.
+  BROADSIDE_REFUSAL_CROWDED = 3,     ///< A connection: also the places kept for refusals are taken.
+  BROADSIDE_REFUSAL_MALFORMED = 4,   ///< A request that cannot be understood, or is not served in this form: 400, 411, 415, ...
+  BROADSIDE_REFUSAL_FORBIDDEN = 5,   ///< 401, 403.
+  BROADSIDE_REFUSAL_NOT_FOUND = 6,   ///< 404, 405: no such thing, or not with this method.
+  BROADSIDE_REFUSAL_SLOW = 7,        ///< 408: a head or a body that did not come in time.
+  BROADSIDE_REFUSAL_TOO_LARGE = 8,   ///< 413, 414, 431.
+  BROADSIDE_REFUSAL_OVERLOADED = 9,  ///< 503: a bound was reached.
+  BROADSIDE_REFUSAL_ADDRESS = 10,    ///< A connection or a stream: beyond the limits of its address.
+  BROADSIDE_REFUSAL_SUBJECT = 11,    ///< A stream: as many of its subject as subject_connections_max.
+  BROADSIDE_REFUSAL_TOO_MANY = 12    ///< 429: a publisher beyond its rate, a connection's buffer is full.
 };
 
 /// Room in arrays that are indexed by a reason: what no reason has yet is 0.

@@ -89,9 +89,22 @@ struct Config {
   Backend backend = Backend::automatic;    ///< See Backend.
   std::uint32_t connections_max = 0;       ///< Subscribers, 1 to 4,000,000; 0 = what RLIMIT_NOFILE allows without tables.
 
-  std::uint32_t head_bytes_max = 16 << 10;        ///< Request head, 1 KiB to 1 MiB: room for large cookies.
-  std::uint32_t head_timeout_ms = 10'000;         ///< From accept, or the first byte of a later request, to the end of its head.
-  std::uint32_t body_timeout_ms = 30'000;         ///< Between two pieces of a body that is not endless.
+  /// Connections of one address at once, and how many a second it may make, after a burst of two seconds' worth or 10; 0 = no
+  /// limit. Beyond them a request is answered with a refusal (429; for an EventSource 200, `retry:` and the close), and beyond a
+  /// quarter and 16 more a connection is reset. What comes by a proxy counts for its client: see trusted_proxies.
+  std::uint32_t address_connections_max = 0;
+  double address_connect_rate = 0;            ///< See address_connections_max; 0.01 to 1,000,000.
+  std::uint32_t address_prefix6 = 64;         ///< How many bits of an IPv6 address are one address, 1 to 128.
+  std::uint32_t subject_connections_max = 0;  ///< Streams of one Admission::subject at once; 0 = no limit.
+  /// Networks (`10.0.0.0/8`, `fd00::/8`), addresses, or `unix`: from these peers alone a PROXY protocol header (versions 1 and 2)
+  /// is understood, and X-Forwarded-For says who the client is. They themselves have no limit.
+  std::vector<std::string> trusted_proxies;
+
+  std::uint32_t head_bytes_max = 16 << 10;  ///< Request head, 1 KiB to 1 MiB: room for large cookies.
+  std::uint32_t head_timeout_ms = 10'000;   ///< From accept, or the first byte of a later request, to the end of its head.
+  /// Between two pieces of a body that is not endless, or of something begun in an endless one; and 256 bytes a second on the
+  /// average from then on.
+  std::uint32_t body_timeout_ms = 30'000;
   std::uint32_t answer_timeout_ms = 30'000;       ///< For what the host answers later, 100 or more; then 504 or a refusal.
   std::uint32_t idle_timeout_ms = 75'000;         ///< Keep-alive connections between requests.
   std::uint64_t body_bytes_max = 1 << 20;         ///< Request body that is read whole.
@@ -108,7 +121,8 @@ struct Config {
   std::uint32_t expiry_notice_ms = 60'000;  ///< How long before its right ends a stream is told (Admission::expires_ms).
   std::uint32_t stream_age_max_ms = 0;      ///< Streams are closed after it, 1000 or more, less up to a fifth; 0 = never.
   std::uint32_t retry_ms = 3'000;           ///< `retry:` of broadside.open, at most a day, jittered by a third.
-  /// A subscriber that takes no byte for so long, 100 or more, is closed; TCP_USER_TIMEOUT is this + 5 s.
+  /// A subscriber that takes no byte for so long, 100 or more, is closed; TCP_USER_TIMEOUT is this + 5 s. Who takes an answer may
+  /// pause for so long, and takes 256 bytes a second on the average from then on.
   std::uint32_t stall_timeout_ms = 30'000;
   std::uint32_t send_bytes_max = 128 << 10;  ///< One visit's send, 16 KiB to 1 MiB, so that nobody starves.
   std::uint32_t send_buffer_bytes = 0;       ///< SO_SNDBUF; 0 = the kernel's own tuning.

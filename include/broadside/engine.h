@@ -161,7 +161,7 @@ class BROADSIDE_API Engine {
   /// timeouts of requests, retry, ended_age_ms, stream_age_max_ms, send_bytes_max, the limits of heads, bodies and events, and
   /// the drain. Open streams are under the new rules from their next visit on, but for rate and heartbeat, which a stream takes
   /// when it begins. listen, transports, shards, backend, connections_max, send_buffer_bytes, topics_per_subscriber_max,
-  /// stall_timeout_ms and log_sink keep their values. Error::invalid_argument.
+  /// stall_timeout_ms, address_prefix6, trusted_proxies and log_sink keep their values. Error::invalid_argument.
   Result<Done> reconfigure(const Config& config);
   /// Closes everything at once and joins the threads. Idempotent. From one thread of the host's, never a hook.
   void stop();

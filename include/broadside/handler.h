@@ -39,9 +39,10 @@ struct BROADSIDE_API Request {
   std::string_view host;                   ///< Of the Host field, or of the target.
   std::span<const RequestHeader> headers;  ///< In the order in which they came.
   std::string_view body;                   ///< Whole; empty in on_stream and authorise.
-  std::string_view peer;                   ///< "127.0.0.1:50000".
+  std::string_view peer;                   ///< "127.0.0.1:50000". By a trusted proxy: its client, perhaps without a port.
   std::uint32_t listener = 0;              ///< Index into Config::listen.
   bool is_chunked = false;                 ///< Its body comes in chunks.
+  bool is_proxied = false;                 ///< A proxy of Config::trusted_proxies has said who the peer is.
   ResponseToken token;                     ///< For an answer that comes later.
 
   /// The value of the first field named `name` (any case), or an empty view with null data.
@@ -65,6 +66,12 @@ class BodyReader {
   /// Appends to `out` what the client shall get now. False ends the exchange: what is in `out` is sent, then the close.
   virtual bool on_body(std::string_view bytes, std::string& out) noexcept = 0;
   virtual void on_end(std::string& out) noexcept = 0;  ///< The body was complete.
+  /// Whether something has begun that the client has to end: Config::body_timeout_ms counts. Else it may be silent for as long
+  /// as it likes, as it may if nobody says otherwise.
+  [[nodiscard]] virtual bool awaits_more() const noexcept { return false; }
+  /// Above 0: it is still busy with what it has. Nothing is read meanwhile, and the next call is on_body with no bytes, after so
+  /// many milliseconds.
+  [[nodiscard]] virtual std::uint32_t pause_ms() const noexcept { return 0; }
 };
 
 /// What on_stream decides about a request with a body.

@@ -66,11 +66,15 @@ enum class RefusalReason : std::uint8_t {
   not_found,   ///< 404, 405: no such thing, or not with this method.
   slow,        ///< 408: a head or a body that did not come in time.
   too_large,   ///< 413, 414, 431.
-  overloaded,  ///< 429, 503: a bound was reached; also what /healthz and /readyz say with 503.
+  overloaded,  ///< 503: a bound was reached; also what /healthz and /readyz say.
+  address,     ///< A connection or a stream: its address is beyond address_connections_max or address_connect_rate.
+  subject,     ///< A stream: as many of its subject as subject_connections_max.
+  too_many,    ///< 429: a publisher beyond its rate, a connection's buffer is full.
 };
 /// The names of RefusalReason, as metrics have them.
-constexpr std::array<std::string_view, 10> kRefusalReasonNames = {
-    "full", "memory", "draining", "crowded", "malformed", "forbidden", "not_found", "slow", "too_large", "overloaded"};
+constexpr std::array<std::string_view, 13> kRefusalReasonNames = {"full",      "memory",    "draining", "crowded",   "malformed",
+                                                                  "forbidden", "not_found", "slow",     "too_large", "overloaded",
+                                                                  "address",   "subject",   "too_many"};
 
 /// How far a subscriber is behind its topics, or a topic's slowest subscriber behind it. Zero: it has been sent everything.
 struct Lag {

@@ -239,6 +239,13 @@ TEST_F(CArgumentsTest, each_member_of_the_configuration_has_its_own_place) {
   config_.send_buffer_bytes = 20;
   config_.drain_timeout_ms = 21;
   config_.drain_rate = 22;
+  config_.address_connections_max = 23;
+  config_.address_prefix6 = 24;
+  config_.subject_connections_max = 25;
+  config_.address_connect_rate = 26;
+  const broadside_slice proxy = broadside_text("unix");
+  config_.trusted_proxies = &proxy;
+  config_.trusted_proxy_count = 1;
   config_.backend = BROADSIDE_BACKEND_EPOLL;
   config_.is_host_driven = true;
   CArguments arguments(&error_);
@@ -264,11 +271,16 @@ TEST_F(CArgumentsTest, each_member_of_the_configuration_has_its_own_place) {
                                               read.send_bytes_max,
                                               read.send_buffer_bytes,
                                               read.drain_timeout_ms,
-                                              read.drain_rate};
+                                              read.drain_rate,
+                                              read.address_connections_max,
+                                              read.address_prefix6,
+                                              read.subject_connections_max,
+                                              static_cast<std::uint64_t>(read.address_connect_rate)};
   for (std::size_t i = 0; i < members.size(); ++i) EXPECT_EQ(members[i], i + 1);
   EXPECT_EQ(read.backend, Backend::epoll);
   EXPECT_TRUE(read.is_host_driven);
   EXPECT_EQ(read.listen, std::vector<std::string>{"127.0.0.1:0"});
+  EXPECT_EQ(read.trusted_proxies, std::vector<std::string>{"unix"});
 }
 
 TEST_F(CArgumentsTest, each_member_of_a_topics_rules_has_its_own_place) {
@@ -325,13 +337,13 @@ constexpr std::size_t member_count() {
 // A number that is wrong here: somebody has given C++ a member. It is for C as well, at the end of its structure; or it is not,
 // and the number changes alone.
 TEST(CMembersTest, whatever_the_engine_has_c_has_too) {
-  EXPECT_EQ(member_count<Config>(), 29U) << "broadside_config, but for transports";
+  EXPECT_EQ(member_count<Config>(), 34U) << "broadside_config, but for transports";
   EXPECT_EQ(member_count<TopicRules>(), 11U) << "broadside_topic_rules";
   EXPECT_EQ(member_count<Event>(), 5U) << "broadside_event";
   EXPECT_EQ(member_count<Admission>(), 6U) << "broadside_admission";
   EXPECT_EQ(member_count<SubscribeDecision>(), 5U) << "broadside_decision";
   EXPECT_EQ(member_count<Response>(), 6U) << "broadside_response";
-  EXPECT_EQ(member_count<Request>(), 10U) << "broadside_request";
+  EXPECT_EQ(member_count<Request>(), 11U) << "broadside_request, but for is_proxied";
   EXPECT_EQ(member_count<SubscribeRequest>(), 5U) << "broadside_subscribe_request";
   EXPECT_EQ(member_count<StartRequest>(), 5U) << "broadside_subscribe_request";
   EXPECT_EQ(member_count<SubscriberView>(), 5U) << "broadside_subscriber";
@@ -351,7 +363,8 @@ static_assert(sizeof(broadside_event) == 88 && offsetof(broadside_event, has_ret
 static_assert(sizeof(broadside_lag) == 24 && offsetof(broadside_lag, age_ms) == 16);
 static_assert(sizeof(broadside_topic_rules) == 112 && offsetof(broadside_topic_rules, snapshot) == 108);
 static_assert(sizeof(broadside_topic_section) == 24 && offsetof(broadside_topic_section, rules) == 16);
-static_assert(sizeof(broadside_config) == 192 && offsetof(broadside_config, is_host_driven) == 184);
+static_assert(sizeof(broadside_config) == 232 && offsetof(broadside_config, is_host_driven) == 184);
+static_assert(offsetof(broadside_config, address_connect_rate) == 192 && offsetof(broadside_config, trusted_proxy_count) == 224);
 static_assert(sizeof(broadside_token) == 16 && offsetof(broadside_token, request) == 12);
 static_assert(sizeof(broadside_header) == 32 && offsetof(broadside_header, value) == 16);
 static_assert(sizeof(broadside_request) == 144 && offsetof(broadside_request, token) == 128);

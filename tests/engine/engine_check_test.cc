@@ -71,6 +71,20 @@ TEST(EngineCheck, a_snapshot_needs_keys) {
   EXPECT_EQ(of(LagPolicy::conflate, 0), "") << "conflate has keys without being told how many";
 }
 
+TEST(EngineCheck, an_address_is_told_by_some_of_its_bits_and_connects_at_a_rate_in_range) {
+  const auto of_rate = [](double rate) { return refusal([rate](Config& config) { config.address_connect_rate = rate; }); };
+  for (const double good : {0.0, 0.01, 1e6}) EXPECT_EQ(of_rate(good), "") << good;
+  for (const double bad : {0.009, 1e6 + 1, -1.0, std::nan("")}) EXPECT_NE(of_rate(bad), "") << bad;
+  const auto of_bits = [](std::uint32_t bits) { return refusal([bits](Config& config) { config.address_prefix6 = bits; }); };
+  for (const std::uint32_t good : {1U, 128U}) EXPECT_EQ(of_bits(good), "") << good;
+  for (const std::uint32_t bad : {0U, 129U}) EXPECT_NE(of_bits(bad), "") << bad;
+}
+
+TEST(EngineCheck, a_trusted_proxy_is_a_network) {
+  EXPECT_EQ(refusal([](Config& config) { config.trusted_proxies = {"10.0.0.0/8", "unix"}; }), "");
+  EXPECT_NE(refusal([](Config& config) { config.trusted_proxies = {"proxy.example"}; }), "");
+}
+
 TEST(EngineCheck, a_section_needs_a_pattern) {
   EXPECT_NE(refusal([](Config& config) { config.topics.push_back({}); }), "");
 }

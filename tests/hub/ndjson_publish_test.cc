@@ -89,9 +89,26 @@ TEST(NdjsonBody, is_refused_for_a_topic_without_the_right) {
 
 class HandClock final : public Clock {
  public:
+  [[nodiscard]] Nanos monotonic() const override { return static_cast<Nanos>(now_ms) * kMillisecond; }
   [[nodiscard]] std::uint64_t wall_ms() const override { return now_ms; }
   std::uint64_t now_ms = 1000;
 };
+
+TEST(NdjsonBody, beyond_what_may_be_published_a_second_is_refused_whole) {
+  Recorder recorder;
+  HandClock clock;
+  PublishLimit limit({.events = 2}, 64, clock);
+  NdjsonTarget target = target_of(recorder);
+  target.access.set_share({limit, "me"});
+  const std::string two = "{\"topic\":\"a\",\"data\":1}\n{\"topic\":\"a\",\"data\":2}\n";
+  EXPECT_EQ(publish_ndjson(target, two).status, 200);
+  const Response refused = publish_ndjson(target, two);
+  EXPECT_EQ(refused.status, 429);
+  EXPECT_EQ(refused.headers, "Retry-After: 1\r\n");
+  EXPECT_EQ(recorder.story, "a=1;a=2;");
+  clock.now_ms += 1000;
+  EXPECT_EQ(publish_ndjson(target, two).status, 200);
+}
 
 TEST(EndlessNdjson, ends_the_exchange_when_the_token_has_expired) {
   Recorder recorder;
@@ -145,6 +162,47 @@ TEST(EndlessNdjson, publishes_the_lines_of_a_piece_together) {
   Recorder recorder;
   answers_of(recorder, "{\"topic\":\"a\",\"data\":1}\n{\"topic\":\"a\",\"data\":2}\n", 1000);
   EXPECT_EQ(recorder.batches, 1);
+}
+
+TEST(EndlessNdjson, has_lines_wait_that_are_beyond_what_may_be_published_a_second) {
+  Recorder recorder;
+  HandClock clock;
+  PublishLimit limit({.events = 2}, 64, clock);
+  NdjsonTarget target = target_of(recorder);
+  target.access.set_share({limit, "me"});
+  NdjsonReader reader(target);
+  std::string out;
+  std::string body;
+  for (int i = 1; i <= 5; ++i) body += "{\"topic\":\"a\",\"data\":" + std::to_string(i) + "}\n";
+  EXPECT_TRUE(reader.on_body(body, out));
+  EXPECT_EQ(recorder.story, "a=1;a=2;");
+  EXPECT_GE(reader.pause_ms(), 500U);
+  clock.now_ms += reader.pause_ms();
+  EXPECT_TRUE(reader.on_body({}, out));
+  EXPECT_EQ(recorder.story, "a=1;a=2;a=3;");
+  clock.now_ms += 1000;
+  EXPECT_TRUE(reader.on_body({}, out));
+  EXPECT_EQ(recorder.story, "a=1;a=2;a=3;a=4;a=5;");
+  EXPECT_EQ(reader.pause_ms(), 0U);
+  EXPECT_EQ(
+      out,
+      "{\"id\":\"1-1\",\"position\":\"1-1\"}\n{\"id\":\"1-2\",\"position\":\"1-2\"}\n{\"id\":\"1-3\",\"position\":\"1-3\"}\n"
+      "{\"id\":\"1-4\",\"position\":\"1-4\"}\n{\"id\":\"1-5\",\"position\":\"1-5\"}\n");
+}
+
+TEST(EndlessNdjson, tells_of_a_last_line_that_cannot_wait) {
+  Recorder recorder;
+  HandClock clock;
+  PublishLimit limit({.events = 1}, 64, clock);
+  NdjsonTarget target = target_of(recorder);
+  target.access.set_share({limit, "me"});
+  NdjsonReader reader(target);
+  std::string out;
+  EXPECT_TRUE(reader.on_body("{\"topic\":\"a\",\"data\":1}\n{\"topic\":\"a\",\"data\":2}", out));
+  EXPECT_TRUE(reader.awaits_more());
+  reader.on_end(out);
+  EXPECT_EQ(recorder.story, "a=1;");
+  EXPECT_NE(out.find("{\"line\":2,\"error\":\"not published: "), std::string::npos) << out;
 }
 
 TEST(EndlessNdjson, passes_over_a_line_that_is_too_long) {

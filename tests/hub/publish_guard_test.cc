@@ -20,6 +20,15 @@ std::string refusal_of(const PublishGuard& guard, const std::string& host, const
   return guard.right_of(Request{.method = "POST", .host = host, .headers = headers, .listener = listener}).verdict(topic).detail;
 }
 
+TEST(PublishGuard, takes_what_a_trusted_proxy_brings_for_no_program_of_this_machine) {
+  const PublishGuard guard({listener_of("127.0.0.1:8080")}, {}, Cors({}));
+  Request request{.method = "POST", .host = "localhost", .peer = "127.0.0.1:1"};
+  EXPECT_EQ(guard.why_not_local(request), "");
+  request.is_proxied = true;
+  EXPECT_NE(guard.why_not_local(request), "");
+  EXPECT_FALSE(guard.right_of(request).verdict("a").is_allowed());
+}
+
 TEST(PublishGuard, lets_this_machine_publish_on_loopback) {
   const PublishGuard guard({listener_of("127.0.0.5:8080")}, {}, Cors({"https://app.example"}));
   const std::vector<Row> rows = {

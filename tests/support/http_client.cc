@@ -119,22 +119,27 @@ HttpConnection& HttpConnection::operator=(HttpConnection&& other) noexcept {
   return *this;
 }
 
-HttpConnection HttpConnection::open(std::uint16_t port, int receive_buffer_bytes) {
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+HttpConnection HttpConnection::open(std::uint16_t port, int receive_buffer_bytes, const std::string& source) {
+  const bool is_v6 = source.find(':') != std::string::npos;
+  const int fd = socket(is_v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0) return HttpConnection();
   HttpConnection connection(fd);
   const int one = 1;
   setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one));
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
   if (receive_buffer_bytes > 0) setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_buffer_bytes, sizeof(receive_buffer_bytes));
-  sockaddr_in source{};
-  source.sin_family = AF_INET;
-  source.sin_addr.s_addr = htonl(0x7F000002);
-  sockaddr_in target = source;
-  target.sin_addr.s_addr = htonl(0x7F000001);
-  target.sin_port = htons(port);
-  if (bind(fd, reinterpret_cast<sockaddr*>(&source), sizeof(source)) != 0) return HttpConnection();
-  if (connect(fd, reinterpret_cast<sockaddr*>(&target), sizeof(target)) != 0 && errno != EINPROGRESS) return HttpConnection();
+  sockaddr_in v4{};
+  v4.sin_family = AF_INET;
+  sockaddr_in6 v6{};
+  v6.sin6_family = AF_INET6;
+  inet_pton(is_v6 ? AF_INET6 : AF_INET, source.c_str(), is_v6 ? static_cast<void*>(&v6.sin6_addr) : &v4.sin_addr);
+  const auto* address = is_v6 ? reinterpret_cast<const sockaddr*>(&v6) : reinterpret_cast<const sockaddr*>(&v4);
+  const socklen_t length = is_v6 ? sizeof(v6) : sizeof(v4);
+  if (bind(fd, address, length) != 0) return HttpConnection();
+  v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  v6.sin6_addr = in6addr_loopback;
+  v4.sin_port = v6.sin6_port = htons(port);
+  if (connect(fd, address, length) != 0 && errno != EINPROGRESS) return HttpConnection();
   if (!wait_for_events(fd, POLLOUT, soon())) return HttpConnection();
   int error = 0;
   socklen_t size = sizeof(error);
@@ -154,13 +159,17 @@ HttpConnection HttpConnection::open_unix(const std::string& path) {
 
 HttpConnection HttpConnection::open_tls(std::uint16_t port, const TlsClientOptions& options, int receive_buffer_bytes) {
   HttpConnection connection = open(port, receive_buffer_bytes);
-  connection.tls_ = std::make_unique<TlsClient>(options);
+  connection.start_tls(options);
+  return connection;
+}
+
+void HttpConnection::start_tls(const TlsClientOptions& options) {
+  tls_ = std::make_unique<TlsClient>(options);
   const Deadline deadline = soon();
   do {
-    if (!connection.send_raw(connection.tls_->take_output(), deadline)) break;
-  } while (!connection.tls_->is_established() && connection.tls_->error().empty() && connection.fill(deadline));
-  connection.send_raw(connection.tls_->take_output(), deadline);
-  return connection;
+    if (!send_raw(tls_->take_output(), deadline)) break;
+  } while (!tls_->is_established() && tls_->error().empty() && fill(deadline));
+  send_raw(tls_->take_output(), deadline);
 }
 
 bool HttpConnection::send(std::string_view bytes, const Deadline& deadline) {

@@ -1,5 +1,5 @@
 // A small blocking HTTP client with deadlines: raw bytes in and out for what a proper client would never send, whole requests and
-// responses for the rest, and SseStream for one event stream. Binds 127.0.0.2 and up, never the server's own address.
+// responses for the rest, and SseStream for one event stream. Binds 127.0.0.2 and up, never the server's own address of IPv4.
 #pragma once
 
 #include <cstdint>
@@ -58,11 +58,15 @@ class HttpConnection {
   HttpConnection(HttpConnection&& other) noexcept { *this = std::move(other); }
   HttpConnection& operator=(HttpConnection&& other) noexcept;
 
-  // `receive_buffer_bytes` above 0 fixes the kernel's buffer (for clients that stall).
-  static HttpConnection open(std::uint16_t port, int receive_buffer_bytes = 0);
+  // `receive_buffer_bytes` above 0 fixes the kernel's buffer (for clients that stall). From `source` to the loopback address of
+  // its version.
+  static HttpConnection open(std::uint16_t port, int receive_buffer_bytes = 0, const std::string& source = "127.0.0.2");
   static HttpConnection open_unix(const std::string& path);
   // Shakes hands as well; why that failed is tls()->error().
   static HttpConnection open_tls(std::uint16_t port, const TlsClientOptions& options, int receive_buffer_bytes = 0);
+
+  // Shakes hands on a connection that is plain so far.
+  void start_tls(const TlsClientOptions& options);
 
   [[nodiscard]] bool is_open() const { return fd_ >= 0; }
   // Null if it is plain.
