@@ -47,7 +47,7 @@ class Attack:
     make: object  # (options) -> bytes
     pace: int  # Steps a second; 0 = as fast as answers come.
     connections: int  # At once, at most.
-    answers: int = 1  # To what make() gives; the next may follow then, if the server leaves the connection open.
+    answers: int = 1  # To what make() gives: the next may follow then. 0: it ends with the server's close.
     drops: str = ""  # "sent", "answered": the connection is dropped then.
     is_sealed: bool = False  # Aimed at the address that speaks TLS.
     is_deaf: bool = False  # From the first answer on nothing is acknowledged.
@@ -143,18 +143,25 @@ def subscription(options):
     return request(options, "GET", f"/events/{options.topic}", "Accept: text/event-stream\r\n")
 
 
+def replay(options):
+    """All that the history holds, for a line."""
+    return request(options, "GET", f"/events/{options.topic}?since=1h", "Accept: text/event-stream\r\n")
+
+
 ATTACKS = {
-    "connections": Attack("connects and sends nothing", nothing, 2000, 10_000),
+    "connections": Attack("connects and sends nothing", nothing, 2000, 10_000, answers=0),
     "churn": Attack("connects and drops, 100,000 a minute", nothing, 1667, 1000, drops="sent"),
     "bad-tokens": Attack("forged ES256 tokens, as fast as a connection goes", bad_token, 0, 1),
     "handshakes": Attack("begins TLS handshakes, drops them when answered", client_hello, 1000, 1000, drops="answered", is_sealed=True),
-    "malformed": Attack("what is no request", malformed, 1000, 1000),
+    "malformed": Attack("what is no request", malformed, 1000, 1000, answers=0),
     "huge-heads": Attack("heads of 14 KiB in 120 fields", huge_head, 500, 10),
     "pipelined": Attack("200 requests in one write", pipelined, 50, 10, answers=PIPELINED),
     "chunk-bomb": Attack("bodies in chunks of a byte", chunk_bomb, 20, 10),
     "gzip-bomb": Attack("compressed bodies", gzip_bomb, 500, 10),
-    "withheld": Attack("bodies of a MiB without their last byte", withheld_body, 100, 500),
+    "withheld": Attack("bodies of a MiB without their last byte", withheld_body, 100, 500, answers=0),
     "many-topics": Attack("streams of 128 topics that are new", many_topics, 100, 100, drops="answered"),
+    "comers": Attack("subscribes, and drops when answered", subscription, 1000, 1000, drops="answered"),
+    "replays": Attack("subscribes from the begin of the history, reads nothing, drops", replay, 500, 1000, drops="sent"),
     "stalled": Attack("subscribes and reads nothing", subscription, 500, 1000, reads=False),
     "half-open": Attack("subscribes and vanishes without a word", subscription, 500, 1000, is_deaf=True),
 }
@@ -211,8 +218,9 @@ class Attacker:
         self.counts["seconds"] = round(now - begin, 3)
 
     def await_close(self):
-        """Until the server has closed all that are open, or the time for it is over."""
-        end = time.monotonic() + self.options.await_close
+        """Until the server has closed all that are open, or the time for it is over. Who does not read is not told."""
+        may_be_told = self.attack.reads and not self.attack.is_deaf
+        end = time.monotonic() + (self.options.await_close if may_be_told else 0)
         while self.connections and time.monotonic() < end:
             self.look(0.05)
 
@@ -285,7 +293,7 @@ class Attacker:
         if self.attack.is_deaf:
             return self.deafen(connection)
         connection.answers_left -= len(found)
-        if found and connection.answers_left <= 0 and not connection.unsent and self.attack.make is not nothing:
+        if self.attack.answers > 0 and connection.answers_left == 0 and not connection.unsent:
             self.ready.append(connection)
 
     def deafen(self, connection):
@@ -311,7 +319,8 @@ class Attacker:
         seconds = self.counts["seconds"]
         return {"pace": self.options.pace, "pace_reached": round(self.counts["steps"] / max(seconds, 0.001), 1),
                 **{name: self.counts[name] for name in ("seconds", "steps", "opened", "refused", "dropped", "vanished", "closed_by_server")},
-                "is_full": self.counts["full"] > 0, "open": len(self.connections), "statuses": dict(self.statuses)}
+                "is_full": self.counts["full"] > 0, "open": len(self.connections),
+                "answers": sum(self.statuses.values()), "statuses": dict(self.statuses)}
 
 
 def run_slowhttptest(options):
