@@ -107,6 +107,17 @@ def publish(target, topic, data):
         raise measure.Failed(f"{target.name}: a publish was answered with {answer.status}")
 
 
+def metric(address, name):
+    """A sample of a Broadside's /metrics; of this machine it is shown without a token."""
+    connection = http.client.HTTPConnection(address, timeout=10)
+    connection.request("GET", "/metrics")
+    found = re.search(rf"^broadside_{name} (\S+)$", connection.getresponse().read().decode(), re.MULTILINE)
+    connection.close()
+    if not found:
+        raise measure.Failed(f"/metrics has no {name}")
+    return float(found.group(1))
+
+
 def open_files():
     return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 

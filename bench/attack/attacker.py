@@ -161,7 +161,7 @@ ATTACKS = {
     "withheld": Attack("bodies of a MiB without their last byte", withheld_body, 100, 500, answers=0),
     "many-topics": Attack("streams of 128 topics that are new", many_topics, 100, 100, drops="answered"),
     "comers": Attack("subscribes, and drops when answered", subscription, 1000, 1000, drops="answered"),
-    "replays": Attack("subscribes from the begin of the history, reads nothing, drops", replay, 500, 1000, drops="sent"),
+    "replays": Attack("subscribes from the begin of a MiB of history, drops when answered", replay, 500, 1000, drops="answered"),
     "stalled": Attack("subscribes and reads nothing", subscription, 500, 1000, reads=False),
     "half-open": Attack("subscribes and vanishes without a word", subscription, 500, 1000, is_deaf=True),
 }
