@@ -143,6 +143,16 @@ def subscription(options):
     return request(options, "GET", f"/events/{options.topic}", "Accept: text/event-stream\r\n")
 
 
+@functools.cache
+def junk_after(begin):
+    return begin + bytes(256 << 10)
+
+
+def junk(options):
+    """What a subscriber sends behind its request, nobody reads: it stays in the kernel."""
+    return junk_after(subscription(options))
+
+
 def replay(options):
     """All that the history holds, for a line."""
     return request(options, "GET", f"/events/{options.topic}?since=1h", "Accept: text/event-stream\r\n")
@@ -163,6 +173,7 @@ ATTACKS = {
     "comers": Attack("subscribes, and drops when answered", subscription, 1000, 1000, drops="answered"),
     "replays": Attack("subscribes from the begin of a MiB of history, drops when answered", replay, 500, 1000, drops="answered"),
     "stalled": Attack("subscribes and reads nothing", subscription, 500, 1000, reads=False),
+    "junk": Attack("subscribes and goes on sending", junk, 200, 500, answers=0),
     "half-open": Attack("subscribes and vanishes without a word", subscription, 500, 1000, is_deaf=True),
 }
 
@@ -235,7 +246,7 @@ class Attacker:
             self.counts["full"] += 1
             return False
         self.counts["steps"] += 1
-        connection.unsent = self.attack.make(self.options)
+        connection.unsent = memoryview(self.attack.make(self.options))
         connection.answers_left = self.attack.answers
         self.epoll.modify(connection.socket, select.EPOLLOUT | self.interest())
         return True

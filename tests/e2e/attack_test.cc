@@ -5,9 +5,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <filesystem>
+#include <fstream>
 #include <map>
 #include <memory>
+#include <optional>
 
 #include "tests/e2e/tls_fixture.h"
 #include "tests/support/scratch_file.h"
@@ -166,6 +169,33 @@ TEST_P(Attack, subscribers_that_stall_or_vanish_are_found) {
   EXPECT_GT(reported("stalled", "opened"), 0);
   EXPECT_GT(reported("half-open", "vanished"), 0);
   expect_as_before();
+}
+
+// Bytes that the kernel keeps for the server's side of the connection whose other end is at `peer_port`; empty if there is none.
+std::optional<std::size_t> kept_input_of(std::uint16_t server_port, std::uint16_t peer_port) {
+  std::ifstream table("/proc/net/tcp");
+  std::string line;
+  std::getline(table, line);
+  while (std::getline(table, line)) {
+    unsigned local = 0;
+    unsigned peer = 0;
+    std::size_t unread = 0;
+    const int found = std::sscanf(line.c_str(), " %*u: %*x:%x %*x:%x %*x %*x:%zx", &local, &peer, &unread);
+    if (found == 3 && local == server_port && peer == peer_port) return unread;
+  }
+  return {};
+}
+
+TEST_P(Attack, what_a_subscriber_goes_on_sending_is_not_kept) {
+  start();
+  SseStream stream = subscribe_open("/events/a");
+  // Far more than fits anywhere: that it is not taken is what is asked for.
+  EXPECT_FALSE(stream.connection().send(std::string(64 << 20, 'x'), Deadline::in(Millis(200))));
+  const std::optional<std::size_t> kept = kept_input_of(port(), stream.connection().local_port());
+  ASSERT_TRUE(kept.has_value()) << "the connection is still there";
+  EXPECT_LE(*kept, 16U << 10);
+  publish("a", "x");
+  EXPECT_TRUE(stream.wait_published(1));
 }
 
 TEST_P(Attack, slowhttptest_holds_nothing_for_long) {

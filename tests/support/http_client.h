@@ -65,6 +65,8 @@ class HttpConnection {
   static HttpConnection open_tls(std::uint16_t port, const TlsClientOptions& options, int receive_buffer_bytes = 0);
 
   [[nodiscard]] bool is_open() const { return fd_ >= 0; }
+  // Its own, not the server's.
+  [[nodiscard]] std::uint16_t local_port() const;
   // Null if it is plain.
   [[nodiscard]] const TlsClient* tls() const { return tls_.get(); }
   // False when the peer is gone or does not read.
