@@ -107,6 +107,17 @@ def publish(target, topic, data):
         raise measure.Failed(f"{target.name}: a publish was answered with {answer.status}")
 
 
+def metric(address, name):
+    """A sample of a Broadside's /metrics; of this machine it is shown without a token."""
+    connection = http.client.HTTPConnection(address, timeout=10)
+    connection.request("GET", "/metrics")
+    found = re.search(rf"^broadside_{name} (\S+)$", connection.getresponse().read().decode(), re.MULTILINE)
+    connection.close()
+    if not found:
+        raise measure.Failed(f"/metrics has no {name}")
+    return float(found.group(1))
+
+
 def open_files():
     return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
@@ -135,9 +146,17 @@ def make_broadside(backend):
         flags = getattr(options, "serve_flags", [])
         # Some more than the subscribers: those of a churn are counted until their end is seen.
         limit = [] if "--max-connections" in flags else ["--max-connections", subscribers + 500]
-        return [measure.program(options), "serve", "--listen", f"127.0.0.1:{port}", "--shards", 1, "--backend", backend, *limit,
+        return [measure.program(options), "serve", "--listen", f"http://127.0.0.1:{port}", "--shards", 1, "--backend", backend, *limit,
                 *flags], {}
     return make
+
+
+def make_certificate(folder):
+    """cert.pem and key.pem, good for this run: ECDSA P-256."""
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1",
+                    "-subj", "/CN=localhost", "-keyout", folder / "key.pem", "-out", folder / "cert.pem"],
+                   check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    (folder / "key.pem").chmod(0o644)
 
 
 def make_floor(*flags):

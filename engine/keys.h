@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "engine/segment_list.h"
+#include "engine/text_hash.h"
 
 namespace broadside {
 
@@ -64,10 +65,6 @@ class KeyTable {
   [[nodiscard]] std::uint64_t check_invariants() const;
 
  private:
-  struct Hash {
-    using is_transparent = void;
-    std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
-  };
   static constexpr std::uint64_t kNodeBytes = 64;  // Of the table and the index by frame, about.
 
   static std::uint64_t cost_of_id(std::string_view id) { return kNodeBytes + id.size(); }
@@ -90,8 +87,8 @@ class KeyTable {
   Topic* const topic_;
   SegmentList& segments_;
   std::uint32_t keys_max_;
-  std::unordered_map<std::string, Key, Hash, std::equal_to<>> keys_;
-  std::unordered_map<std::string, Position, Hash, std::equal_to<>> ids_;  // Own ids of the newest events.
+  std::unordered_map<std::string, Key, TextHash, std::equal_to<>> keys_;
+  std::unordered_map<std::string, Position, TextHash, std::equal_to<>> ids_;  // Own ids of the newest events.
   Key* oldest_ = nullptr;
   Key* newest_ = nullptr;
   std::vector<Segment*> kept_;

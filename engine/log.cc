@@ -57,7 +57,7 @@ void Log::append(Position position, std::string_view id_line, std::string_view b
   event_bytes_ += id_line.size() + body.size();
   frame_bytes_ += id_line.size() + body.size();
   if (own_id.empty()) return;
-  if (ids_ == nullptr) ids_ = std::make_unique<std::unordered_map<std::string, Position>>();
+  if (ids_ == nullptr) ids_ = std::make_unique<std::unordered_map<std::string, Position, TextHash>>();
   (*ids_)[std::string(own_id)] = position;
 }
 

@@ -9,6 +9,7 @@
 #include <unordered_map>
 
 #include "engine/segment.h"
+#include "engine/text_hash.h"
 
 namespace broadside {
 
@@ -93,7 +94,7 @@ class Log {
   Position floor_;
   Position newest_;
   // Own ids of the frames from first_ on. Most topics have none.
-  std::unique_ptr<std::unordered_map<std::string, Position>> ids_;
+  std::unique_ptr<std::unordered_map<std::string, Position, TextHash>> ids_;
 };
 
 }  // namespace broadside

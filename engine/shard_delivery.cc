@@ -11,6 +11,9 @@ namespace {
 // Places of a sweep that one turn looks at without sending (they are at the head already, or holes).
 constexpr std::uint32_t kPlacesPerTurnMax = 4096;
 constexpr std::size_t kHeartbeatPlaces = 16;
+// What those may be sent in a batch who catch up. A send of --send-bytes takes as long as ten small ones: eight of them are a
+// batch, 64 of them would keep everybody else waiting, and to ask for a whole history costs a line.
+constexpr std::uint64_t kReadyBytesMax = 1 << 20;
 // Half a second without a byte taken: more than a reader's scheduling and a few round trips, less than an operator's patience.
 constexpr std::uint32_t kHoldTicks = 5;
 
@@ -261,15 +264,20 @@ bool Shard::visit(Connection& connection) {
 void Shard::visit_ready() {
   // Half a batch, so that newcomers and the recovered cannot hold up the sweeps; all of it when there is nothing to sweep.
   std::size_t left = ready_.size();
+  std::uint64_t bytes = 0;
   const std::size_t kept = sweeps_first_ != nullptr ? DeliveryBatch::kVisitsMax / 2 : 0;
-  while (left-- > 0 && !batch_.is_full(kept)) {
+  while (left-- > 0 && !batch_.is_full(kept) && bytes < kReadyBytesMax) {
     const io::Token token = ready_.front();
     ready_.pop_front();
     Connection* connection = connections_.find(token);
     if (connection == nullptr || !connection->is_ready) continue;
     connection->is_ready = false;
     if (connection->is_blocked) continue;
-    if (!visit(*connection) && connections_.find(token) != nullptr) after_sent(*connection);
+    if (visit(*connection)) {
+      bytes += batch_.visits().back().bytes;
+    } else if (connections_.find(token) != nullptr) {
+      after_sent(*connection);
+    }
   }
 }
 

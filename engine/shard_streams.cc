@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/assert.h"
+#include "engine/io/socket.h"
 #include "engine/shard.h"
 #include "proto/http_response.h"
 #include "proto/json_text.h"
@@ -198,6 +199,7 @@ void Shard::begin_stream(Connection& connection, const SubscribeRequest& request
   add_slots(connection);
   make_ready(connection);
   tell_subscribed(connection, std::min(plan.start_position, published_));
+  io::stop_keeping_input(connection.socket.value);
   if (!io_->watch(connection.socket, connection.token())) {
     close(connection, io::CloseMode::reset, CloseReason::failed);
     return;

@@ -21,6 +21,7 @@
 #include "broadside/subscribe.h"
 #include "engine/listing.h"
 #include "engine/segment_list.h"
+#include "engine/text_hash.h"
 #include "engine/topic.h"
 #include "engine/torn_frames.h"
 
@@ -204,7 +205,7 @@ class TopicStore {
   const Clock& clock_;
 
   mutable std::mutex mutex_;
-  std::unordered_map<std::string_view, std::unique_ptr<Topic>> topics_;
+  std::unordered_map<std::string_view, std::unique_ptr<Topic>, TextHash> topics_;
   std::set<Topic*, ByName> by_name_;
   std::vector<TopicView*> dirty_;  // By shard: the list's head.
   WakeSet to_wake_{};              // Their lists were empty before.

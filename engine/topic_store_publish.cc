@@ -47,7 +47,7 @@ std::uint64_t TopicStore::cost_of(std::span<const BatchEntry> batch, std::span<c
   const auto bytes_of = [&](std::size_t i) {
     return frame_bytes_of(batch[i].event.id.size(), ends[i] - (i == 0 ? 0 : ends[i - 1]));
   };
-  std::unordered_map<std::string_view, Log::Room> rooms;
+  std::unordered_map<std::string_view, Log::Room, TextHash> rooms;
   std::uint64_t cost = 0;
   for (std::size_t i = 0; i < batch.size(); ++i) {
     cost += cost_of_key(batch[i].event);

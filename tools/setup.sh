@@ -14,11 +14,12 @@ case $what in
   package) packages+=(dpkg-dev file) ;;
   test | all)
     packages+=(libgtest-dev clang-tidy-14 clang-format-14 procps dpkg-dev file)
-    commands+=(python3=python3 git=git curl=curl openssl=openssl doxygen=doxygen nginx=nginx-light chromium=chromium node=nodejs npm=npm)
+    commands+=(python3=python3 git=git curl=curl openssl=openssl doxygen=doxygen nginx=nginx-light chromium=chromium node=nodejs npm=npm slowhttptest=slowhttptest)
     ;;
   bench)
     packages+=(libbenchmark-dev libnginx-mod-nchan)
-    commands+=(python3=python3 git=git taskset=util-linux nginx=nginx-light node=nodejs go=golang-go wrk=wrk gnuplot=gnuplot-nox)
+    commands+=(python3=python3 git=git taskset=util-linux nginx=nginx-light node=nodejs go=golang-go wrk=wrk gnuplot=gnuplot-nox
+      slowhttptest=slowhttptest)
     ;;
   *) echo "usage: tools/setup.sh build|package|test|all|bench" >&2; exit 2 ;;
 esac

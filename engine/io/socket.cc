@@ -337,6 +337,8 @@ std::span<char> tls_alert_control() {
   return control.bytes;
 }
 
+void stop_keeping_input(int fd) { set_option(fd, SOL_SOCKET, SO_RCVBUF, 0); }
+
 void set_reset_on_close(int fd) {
   const linger now{.l_onoff = 1, .l_linger = 0};
   ::setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);

@@ -79,6 +79,9 @@ Result<ListenAddress> bound_address(int fd);
 // The ancillary data of a send that makes what is sent an alert (SendRequest::is_tls_alert). Lives for ever.
 [[nodiscard]] std::span<char> tls_alert_control();
 
+// For a socket that is not read any more: of what the peer goes on sending the kernel keeps some 2 KB from here on, else up to
+// its receive buffer of 128 KiB or more. Requires: plain descriptor.
+void stop_keeping_input(int fd);
 // Close will send RST and free the kernel's buffers at once.
 void set_reset_on_close(int fd);
 // Closes a plain descriptor. Orderly: input that nobody has read (256 KiB at most) is dropped first, since closing with

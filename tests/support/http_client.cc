@@ -172,6 +172,13 @@ void HttpConnection::start_tls(const TlsClientOptions& options) {
   send_raw(tls_->take_output(), deadline);
 }
 
+std::uint16_t HttpConnection::local_port() const {
+  sockaddr_in address{};
+  socklen_t size = sizeof(address);
+  getsockname(fd_, reinterpret_cast<sockaddr*>(&address), &size);
+  return ntohs(address.sin_port);
+}
+
 bool HttpConnection::send(std::string_view bytes, const Deadline& deadline) {
   if (tls_ == nullptr) return send_raw(bytes, deadline);
   tls_->write(bytes);

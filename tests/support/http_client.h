@@ -69,6 +69,8 @@ class HttpConnection {
   void start_tls(const TlsClientOptions& options);
 
   [[nodiscard]] bool is_open() const { return fd_ >= 0; }
+  // Its own, not the server's.
+  [[nodiscard]] std::uint16_t local_port() const;
   // Null if it is plain.
   [[nodiscard]] const TlsClient* tls() const { return tls_.get(); }
   // False when the peer is gone or does not read.
