@@ -38,7 +38,7 @@ std::vector<const char*> more_system_calls(const Config& config) {
   // The files of Unix sockets go with the server.
   if (std::any_of(config.listen.begin(), config.listen.end(),
                   [](const std::string& address) { return address.starts_with("unix:"); })) {
-    calls.push_back("unlink");
+    calls.insert(calls.end(), {"unlink", "unlinkat"});
   }
   return calls;
 }
@@ -61,7 +61,7 @@ void add_confinement_options(OptionTable& table, ConfinementOptions& options) {
       .needs_restart = true;
   table
       .flag("core_dumps", options.has_core_dumps,
-            "Allow core dumps and debuggers of the same user also with keys or certificates in memory")
+            "Allow core dumps and debuggers of the same user also with keys or certificates in memory, and after --user")
       .needs_restart = true;
 }
 
@@ -104,8 +104,8 @@ Result<Done> Confinement::become_user() const {
 Result<Done> Confinement::enter(const Config& config, LogSink& log) const {
   if (changes_user()) {
     if (Result<Done> done = become_user(); !done) return done;
-    // The kernel forbids dumps of whoever has changed its user; here it is for hide_memory() to say.
-    if (prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) != 0) return failed("user");
+    // The kernel has hidden the memory of a process that changes its user: it may hold what root has read.
+    if (options_.has_core_dumps && prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) != 0) return failed("core_dumps");
   }
   warn_of_root(config, log);
   if (options_.has_seccomp) return filter_system_calls(more_system_calls(config));

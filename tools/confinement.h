@@ -17,7 +17,7 @@ struct ConfinementOptions {
   std::string user;  // "NAME" or "NAME:GROUP"; empty: stays who it is.
   bool has_no_new_privileges = true;
   bool has_seccomp = false;
-  bool has_core_dumps = false;  // Also with keys in memory.
+  bool has_core_dumps = false;  // Also with keys in memory, and as another user.
 };
 
 void add_confinement_options(OptionTable& table, ConfinementOptions& options);

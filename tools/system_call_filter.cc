@@ -26,82 +26,23 @@ static_assert(kExitSystemCall == 128 + SIGSYS);
 // Whatever their arguments are. A name that this machine's libseccomp or processor does not know is passed over.
 constexpr const char* kAllowed[] = {
     // Memory. mmap and mprotect have conditions.
-    "brk",
-    "madvise",
-    "membarrier",
-    "mremap",
-    "munmap",
+    "brk", "madvise", "membarrier", "mremap", "munmap",
     // Threads: shards, the demo's and the drain's. clone has a condition.
-    "exit",
-    "exit_group",
-    "futex",
-    "get_robust_list",
-    "getcpu",
-    "getpid",
-    "gettid",
-    "rseq",
-    "sched_getaffinity",
-    "sched_yield",
-    "set_robust_list",
-    "set_tid_address",
+    "exit", "exit_group", "futex", "get_robust_list", "getcpu", "getpid", "gettid", "rseq", "sched_getaffinity", "sched_yield",
+    "set_robust_list", "set_tid_address",
     // Signals, and what abort() needs. tgkill has a condition.
-    "restart_syscall",
-    "rt_sigaction",
-    "rt_sigprocmask",
-    "rt_sigreturn",
-    "sigaltstack",
+    "restart_syscall", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sigaltstack",
     // Time and chance.
-    "clock_getres",
-    "clock_gettime",
-    "clock_nanosleep",
-    "getrandom",
-    "gettimeofday",
-    "nanosleep",
-    "time",
+    "clock_getres", "clock_gettime", "clock_nanosleep", "getrandom", "gettimeofday", "nanosleep", "time",
     // The machine. prlimit64 has a condition.
-    "getrlimit",
-    "getrusage",
-    "sysinfo",
-    "uname",
+    "getrlimit", "getrusage", "sysinfo", "uname",
     // Files, which openat opens to read alone.
-    "access",
-    "close",
-    "faccessat",
-    "faccessat2",
-    "fcntl",
-    "fstat",
-    "getdents64",
-    "lseek",
-    "newfstatat",
-    "pread64",
-    "read",
-    "readv",
-    "stat",
-    "statx",
-    "write",
-    "writev",
+    "access", "close", "faccessat", "faccessat2", "fcntl", "fstat", "getdents64", "lseek", "newfstatat", "pread64", "read",
+    "readv", "stat", "statx", "write", "writev",
     // Waiting.
-    "epoll_ctl",
-    "epoll_pwait",
-    "epoll_pwait2",
-    "epoll_wait",
-    "eventfd2",
-    "io_uring_enter",
-    "io_uring_register",
-    "poll",
-    "ppoll",
+    "epoll_ctl", "epoll_pwait", "epoll_pwait2", "epoll_wait", "eventfd2", "io_uring_enter", "io_uring_register", "poll", "ppoll",
     // Sockets that there are.
-    "accept4",
-    "getpeername",
-    "getsockname",
-    "getsockopt",
-    "recvfrom",
-    "recvmsg",
-    "sendmsg",
-    "sendto",
-    "setsockopt",
-    "shutdown",
-};
+    "accept4", "getpeername", "getsockname", "getsockopt", "recvfrom", "recvmsg", "sendmsg", "sendto", "setsockopt", "shutdown"};
 
 // One line and the end: what is in memory may no longer be ours. Only async-signal-safe calls.
 [[noreturn]] void end_process(int /*signal*/, siginfo_t* info, void* /*context*/) {
@@ -171,6 +112,7 @@ Result<Done> filter_system_calls(std::span<const char* const> more) {
   struct sigaction action {};
   action.sa_sigaction = end_process;
   action.sa_flags = SA_SIGINFO;
+  // Not killed at once, so that a line says for what. The call is not made, whatever becomes of the handler.
   const Filter filter(seccomp_init(SCMP_ACT_TRAP));
   if (filter == nullptr) return Error{Error::Code::unavailable, "seccomp: no memory for a filter"};
   Rules rules(filter.get());

@@ -17,6 +17,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "engine/io/host.h"
 #include "tests/support/backend_test.h"
 #include "tests/support/oracle.h"
 #include "tests/support/swarm.h"
@@ -53,6 +54,7 @@ class Crash : public BackendTest {};
 BROADSIDE_ON_BOTH_BACKENDS(Crash);
 
 TEST_P(Crash, of_a_server_with_many_streams_leaves_nothing_and_the_next_one_resumes_them) {
+  io::raise_open_files_limit();
   const std::size_t healthy_count = scaled(1900, 200);
   const std::size_t stalled_count = scaled(100, 20);
   // The kernel goes on sending for a killed server until 5 s behind the stall timeout.
