@@ -6,10 +6,10 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdio>
 #include <cstring>
 
 #include "engine/io/host.h"
+#include "engine/io/machine_memory.h"
 #include "engine/subscribe_request.h"
 
 namespace broadside {
@@ -26,24 +26,6 @@ std::uint32_t cores() {
   return static_cast<std::uint32_t>(std::max(1, CPU_COUNT(&set)));
 }
 
-std::uint64_t read_number_file(const char* path) {
-  std::FILE* file = std::fopen(path, "re");
-  if (file == nullptr) return UINT64_MAX;
-  unsigned long long number = 0;
-  const bool is_number = std::fscanf(file, "%llu", &number) == 1;
-  std::fclose(file);
-  return is_number ? number : UINT64_MAX;
-}
-
-// The machine's memory, or the control group's if that is less.
-std::uint64_t machine_memory() {
-  const auto machine =
-      static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES)) * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
-  const std::uint64_t group =
-      std::min(read_number_file("/sys/fs/cgroup/memory.max"), read_number_file("/sys/fs/cgroup/memory/memory.limit_in_bytes"));
-  return std::min(machine, group);
-}
-
 io::BackendChoice choice_of(Backend backend) {
   switch (backend) {
     case Backend::automatic:
@@ -57,11 +39,11 @@ io::BackendChoice choice_of(Backend backend) {
 }
 
 std::uint64_t history_memory_of(const Config& config) {
-  return config.history_memory != 0 ? config.history_memory : machine_memory() / 4;
+  return config.history_memory != 0 ? config.history_memory : io::machine_memory() / 4;
 }
 
 std::uint64_t memory_max_of(const Config& config) {
-  return config.memory_max != 0 ? config.memory_max : machine_memory() / 4 * 3;
+  return config.memory_max != 0 ? config.memory_max : io::machine_memory() / 4 * 3;
 }
 
 }  // namespace

@@ -3,8 +3,8 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <cstdlib>
 
+#include "hub/auth/secret_variable.h"
 #include "hub/read_file.h"
 
 namespace broadside::tools {
@@ -22,8 +22,7 @@ std::string trimmed(const std::string& text) {
 Result<std::string> read_token(const TokenSource& source) {
   if (!source.text.empty()) return source.text;
   if (!source.path.empty()) return hub::read_file(source.path, kTokenFileBytesMax);
-  const char* value = std::getenv(kTokenVariable);
-  return std::string(value == nullptr ? "" : value);
+  return hub::take_secret_variable(kTokenVariable).value_or("");
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <CLI/Formatter.hpp>
 
 #include "broadside/version.h"
+#include "tools/command_words.h"
 #include "tools/load.h"
 #include "tools/publish.h"
 #include "tools/serve.h"
@@ -21,6 +22,10 @@ int main(int argument_count, char** arguments) {
   broadside::tools::add_publish_command(program, exit_status);
   broadside::tools::add_subscribe_command(program, exit_status);
   broadside::tools::add_load_command(program, exit_status);
-  CLI11_PARSE(program, argument_count, arguments);
+  try {
+    program.parse(broadside::tools::take_command_words(argument_count, arguments));
+  } catch (const CLI::ParseError& error) {
+    return program.exit(error);
+  }
   return exit_status;
 }

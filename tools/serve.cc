@@ -23,6 +23,7 @@
 #include "hub/hub.h"
 #include "hub/tls/tls_server.h"
 #include "tools/config_file.h"
+#include "tools/confinement.h"
 #include "tools/option_table.h"
 #include "tools/serve_options.h"
 #include "tools/service_notify.h"
@@ -146,9 +147,10 @@ std::string joined(const std::vector<std::string>& lines) {
 class Server {
  public:
   // `options` are what the engine and the hub run with; `tls` is null without certificates.
-  Server(const ServeCommand& command, ServeOptions options, Engine& engine, hub::Hub& hub, hub::TlsServer* tls, StderrLog& log,
-         int signal_fd)
+  Server(const ServeCommand& command, const Confinement& confinement, ServeOptions options, Engine& engine, hub::Hub& hub,
+         hub::TlsServer* tls, StderrLog& log, int signal_fd)
       : command_(command),
+        confinement_(confinement),
         options_(std::move(options)),
         engine_(engine),
         hub_(hub),
@@ -225,6 +227,7 @@ class Server {
     hub_.set_event_bytes_max(reload.options.config.event_bytes_max);
     hub_.set_publish_rates(reload.options.publish_rates);
     const std::size_t key_count = keys.keys().size();
+    if (key_count > 0) confinement_.hide_memory();
     hub_.set_keys(std::move(keys));
     // What changed is told if it would have been before, or would be from here on.
     log_.set_least(std::min(options_.log_level, reload.options.log_level));
@@ -280,6 +283,7 @@ class Server {
   }
 
   const ServeCommand& command_;
+  const Confinement& confinement_;
   ServeOptions options_;
   Engine& engine_;
   hub::Hub& hub_;
@@ -321,6 +325,17 @@ void add_admin_listen(ServeOptions& options, LogSink& log) {
   }
 }
 
+// What only SIGHUP would bring to light: files that were read by root, and are not for whom the process has become.
+void warn_of_unreadable(const ServeCommand& command, const hub::TlsOptions& tls, LogSink& log) {
+  std::vector<std::string> problems = settle_with_keys(command).problems;
+  if (!tls.certificates.empty()) {
+    if (const auto loaded = hub::TlsContext::load(tls); !loaded) problems.push_back(loaded.error().message);
+  }
+  for (const std::string& problem : problems) {
+    log.log(LogLevel::warning, "--user cannot read again what root has read; SIGHUP will fail: " + problem);
+  }
+}
+
 // One line for each address; --listen first.
 void print_urls(const std::vector<std::string>& urls, std::size_t listen_count) {
   for (std::size_t index = 0; index < urls.size(); ++index) {
@@ -333,6 +348,8 @@ int serve(const ServeCommand& command) {
   SettledWithKeys settled = settle_with_keys(command);
   if (command.is_check || !settled.problems.empty()) return report(command, settled);
   ServeOptions& options = settled.options;
+  const Result<Confinement> confinement = Confinement::prepare(options.confinement);
+  if (!confinement) return fail(confinement.error().message);
   const int signal_fd = block_signals();
   StderrLog log(options.log_level, options.log_format);
   options.config.log_sink = &log;
@@ -352,12 +369,17 @@ int serve(const ServeCommand& command) {
   if (!created) return fail(created.error().message);
   Engine& engine = created.value();
   hub.attach(engine);
+  Server server(command, *confinement, options, engine, hub, tls.get(), log, signal_fd);
+  if (const Result<Done> entered = confinement->enter(engine_config(serving), log); !entered)
+    return fail(entered.error().message);
+  if (confinement->changes_user()) warn_of_unreadable(command, options.tls, log);
+  if (!options.keys.is_empty() || tls != nullptr) confinement->hide_memory();
   engine.start();
   print_urls(engine.listen_urls(), options.config.listen.size());
   int exit_status = kExitFailed;
   {
     std::unique_ptr<Demo> demo = options.is_demo ? std::make_unique<Demo>(engine) : nullptr;
-    exit_status = Server(command, options, engine, hub, tls.get(), log, signal_fd).run();
+    exit_status = server.run();
   }
   engine.stop();
   close(signal_fd);

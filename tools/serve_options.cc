@@ -218,6 +218,7 @@ void add_serve_options(OptionTable& table, ServeOptions& options) {
   add_rights_options(table, options);
   add_tls_options(table, options);
   add_limit_options(table, options);
+  add_confinement_options(table, options.confinement);
   add_topic_options(table, options.config.defaults);
   add_memory_options(table, options.config);
   add_stream_options(table, options.config);

@@ -8,6 +8,7 @@
 #include "hub/auth/key_source.h"
 #include "hub/hub.h"
 #include "hub/tls/context.h"
+#include "tools/confinement.h"
 #include "tools/option_table.h"
 #include "tools/stderr_log.h"
 
@@ -28,6 +29,7 @@ struct ServeOptions {
   hub::TlsOptions tls;
   hub::PublishRates publish_rates;
   std::uint64_t hsts_ms = 180ULL * 86'400'000;  // What testers call long enough.
+  ConfinementOptions confinement;
   bool is_diagnostic_echo = false;
   bool is_demo = false;
   bool has_access_log = false;

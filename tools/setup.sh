@@ -7,7 +7,7 @@ set -euo pipefail
 
 what=${1:-build}
 packages=(g++ cmake ninja-build pkg-config liburing-dev libcli11-dev libtomlplusplus-dev libsimdjson-dev libcurl4-openssl-dev
-  libssl-dev libmimalloc-dev ca-certificates)
+  libssl-dev libseccomp-dev libmimalloc-dev ca-certificates)
 commands=()  # command=package: any package that brings the command will do.
 case $what in
   build) ;;

@@ -81,6 +81,7 @@ std::string UringIo::describe() const {
   std::string text = "uring (kernel " + kernel_version().text();
   text += ring_.defers_work() ? ", defer-taskrun" : ", without defer-taskrun";
   text += ", buffer ring, epoll watch";
+  if (ring_.is_restricted()) text += ", restricted";
   if (tables_.is_open()) text += ", direct descriptors";
   return text + ")";
 }

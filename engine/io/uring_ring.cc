@@ -3,10 +3,13 @@
 #include "engine/io/uring_ring.h"
 
 #include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <ctime>
+#include <iterator>
 #include <new>
 
 #include "base/assert.h"
@@ -16,14 +19,52 @@
 namespace broadside::io {
 namespace {
 
-constexpr std::uint32_t kCommonFlags = IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP;
-// Best first: 6.1, 6.0, 5.19. Tried downwards while the kernel says EINVAL; there is no feature bit for them.
+constexpr std::uint32_t kPlainFlags = IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP;
+// Begins disabled, so that it can be restricted before anything is submitted.
+constexpr std::uint32_t kCommonFlags = kPlainFlags | IORING_SETUP_R_DISABLED;
+// Best first: 6.1, 6.0, 5.19, and what only resembles a Linux. Tried downwards while the kernel says EINVAL; there is no
+// feature bit for them.
 constexpr std::uint32_t kFlagLadder[] = {
     kCommonFlags | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN,
     kCommonFlags | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN,
     kCommonFlags | IORING_SETUP_COOP_TASKRUN,
     kCommonFlags,
+    kPlainFlags,
 };
+
+// All that this backend asks a ring for. What is not here is refused (EACCES) to whoever gets hold of the ring's descriptor or
+// of this process: files, processes and new connections among it.
+constexpr std::uint8_t kOperations[] = {
+    IORING_OP_ACCEPT, IORING_OP_ASYNC_CANCEL, IORING_OP_CLOSE,   IORING_OP_POLL_ADD,  IORING_OP_READ,
+    IORING_OP_RECV,   IORING_OP_SEND,         IORING_OP_SENDMSG, IORING_OP_URING_CMD,
+};
+constexpr std::uint8_t kEntryFlags = IOSQE_FIXED_FILE | IOSQE_BUFFER_SELECT;
+constexpr std::uint8_t kRegistrations[] = {
+    IORING_REGISTER_PROBE,  IORING_REGISTER_RING_FDS, IORING_UNREGISTER_RING_FDS,   IORING_REGISTER_PBUF_RING,
+    IORING_REGISTER_FILES2, IORING_UNREGISTER_FILES,  IORING_REGISTER_FILES_UPDATE, IORING_REGISTER_EVENTFD,
+};
+
+// io_uring_register(). The shared library of liburing 2.3 has no symbols for what is registered here. 0 or an errno.
+int enter_register(const io_uring& ring, unsigned operation, const void* argument, unsigned count) {
+  return ::syscall(SYS_io_uring_register, ring.ring_fd, operation, argument, count) == 0 ? 0 : errno;
+}
+
+// Lets a disabled ring do that much and no more. False if the kernel does not know all of it.
+bool restrict_to_needs(const io_uring& ring) {
+  io_uring_restriction rules[std::size(kOperations) + std::size(kRegistrations) + 1]{};
+  io_uring_restriction* rule = rules;
+  for (const std::uint8_t operation : kOperations) {
+    rule->opcode = IORING_RESTRICTION_SQE_OP;
+    (rule++)->sqe_op = operation;
+  }
+  for (const std::uint8_t registration : kRegistrations) {
+    rule->opcode = IORING_RESTRICTION_REGISTER_OP;
+    (rule++)->register_op = registration;
+  }
+  rule->opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED;
+  rule->sqe_flags = kEntryFlags;
+  return enter_register(ring, IORING_REGISTER_RESTRICTIONS, rules, std::size(rules)) == 0;
+}
 
 // A process that has just ended gives the memory of its rings back late (6.18: a restart got ENOMEM at once).
 constexpr int kMemoryRetries = 10;
@@ -58,6 +99,11 @@ int Ring::open(std::uint32_t submissions, std::uint32_t completions) {
     }
   }
   is_open_ = true;
+  if ((ring_.flags & IORING_SETUP_R_DISABLED) != 0) {
+    is_restricted_ = restrict_to_needs(ring_);
+    // Makes this thread the one that submits.
+    if (const int error = enter_register(ring_, IORING_REGISTER_ENABLE_RINGS, nullptr, 0); error != 0) return error;
+  }
   if (!has_feature(IORING_FEAT_EXT_ARG | IORING_FEAT_NODROP)) return ENOSYS;
   const std::uint32_t entries = *ring_.sq.kring_entries;
   // Entry i is always submitted from place i. A newer liburing may have asked for a ring without this array.

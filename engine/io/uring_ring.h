@@ -24,6 +24,8 @@ class Ring {
   [[nodiscard]] int open(std::uint32_t submissions, std::uint32_t completions);
   [[nodiscard]] bool is_open() const { return is_open_; }
   [[nodiscard]] bool defers_work() const { return (ring_.flags & IORING_SETUP_DEFER_TASKRUN) != 0; }
+  // Does what this backend needs and refuses all else.
+  [[nodiscard]] bool is_restricted() const { return is_restricted_; }
   [[nodiscard]] bool has_feature(std::uint32_t feature) const { return (ring_.features & feature) == feature; }
   [[nodiscard]] bool supports(int opcode);
   [[nodiscard]] io_uring* raw() { return &ring_; }
@@ -60,6 +62,7 @@ class Ring {
   io_uring ring_{};
   std::unique_ptr<msghdr[]> headers_;
   bool is_open_ = false;
+  bool is_restricted_ = false;
   bool is_descriptor_registered_ = false;
 };
 

@@ -3,6 +3,7 @@
 
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/param_build.h>
 
@@ -115,7 +116,10 @@ Result<Key> key_of(const Jwk& jwk) {
   if (!algorithm) return refused(named.empty() ? "`alg` is missing" : "`alg` is none that is known here");
   if (kind == "oct") {
     if (!is_hmac(*algorithm)) return refused("`alg` is not for a secret (`oct`)");
-    return Key::from_secret(*algorithm, jwk.bytes("k"));
+    std::string secret = jwk.bytes("k");
+    Result<Key> key = Key::from_secret(*algorithm, secret);
+    OPENSSL_cleanse(secret.data(), secret.size());
+    return key;
   }
   if (algorithm_of_kind(kind) != algorithm) return refused("`alg` is not for this `kty`");
   PublicKeyPtr key = kind == "RSA" ? rsa_key(jwk) : kind == "EC" ? p256_key(jwk) : ed25519_key(jwk);

@@ -1,13 +1,15 @@
 // See key_source.h.
 #include "hub/auth/key_source.h"
 
+#include <openssl/crypto.h>
+
 #include <algorithm>
 #include <cstddef>
-#include <cstdlib>
 #include <optional>
 #include <utility>
 
 #include "hub/auth/jwks.h"
+#include "hub/auth/secret_variable.h"
 #include "hub/read_file.h"
 
 namespace broadside::hub {
@@ -42,9 +44,9 @@ std::optional<Source> parse_source(std::string_view text) {
 Result<std::string> read_place(std::string_view place) {
   if (!place.starts_with(kEnvironment)) return read_file(std::string(place), kKeyFileBytesMax);
   const std::string name(place.substr(kEnvironment.size()));
-  const char* value = std::getenv(name.c_str());
-  if (value == nullptr) return Error{Error::Code::unavailable, "there is no environment variable " + name};
-  return std::string(value);
+  std::optional<std::string> value = take_secret_variable(name);
+  if (!value) return Error{Error::Code::unavailable, "there is no environment variable " + name};
+  return std::move(*value);
 }
 
 bool is_pem(std::string_view text) { return text.find("-----BEGIN ") != std::string_view::npos; }
@@ -72,9 +74,10 @@ Result<Key> key_of(Algorithm algorithm, const std::string& bytes) {
 Result<Key> read_key(std::string_view text) {
   const std::optional<Source> source = parse_source(text);
   if (!source) return Error{Error::Code::invalid_argument, key_source_problem(text)};
-  const Result<std::string> bytes = read_place(source->place);
+  Result<std::string> bytes = read_place(source->place);
   if (!bytes) return bytes.error();
   Result<Key> key = key_of(source->algorithm, bytes.value());
+  OPENSSL_cleanse(bytes->data(), bytes->size());
   if (key) key->set_id(std::string(source->id));
   return key;
 }
@@ -99,9 +102,10 @@ Result<KeySet> read_keys(const KeySources& sources, std::vector<std::string>& no
     if (const std::string wrong = keys.add(std::move(key.value())); !wrong.empty()) return refused(where, wrong);
   }
   if (!sources.jwks_path.empty()) {
-    const Result<std::string> json = read_file(sources.jwks_path, kJwksBytesMax);
+    Result<std::string> json = read_file(sources.jwks_path, kJwksBytesMax);
     if (!json) return refused("auth_jwks", json.error().message);
     const Result<Done> added = add_jwks(json.value(), keys, notes);
+    OPENSSL_cleanse(json->data(), json->size());  // It may hold secrets (`oct`).
     if (!added) return refused("auth_jwks " + sources.jwks_path, added.error().message);
   }
   return keys;

@@ -208,6 +208,10 @@ class Service(PackageTest):
         self.assertEqual((done.returncode, done.stderr), (0, ""), done.stdout)
 
 
+    def test_it_lets_the_server_filter_its_own_system_calls(self):
+        self.assertRegex(self.UNIT.read_text(), r"(?m)^SystemCallFilter=@system-service .*\bseccomp\b")
+
+
 class Debian(PackageTest):
     @classmethod
     def setUpClass(cls):
@@ -252,7 +256,7 @@ class Debian(PackageTest):
 
     def test_the_server_needs_its_libraries_and_what_makes_its_user(self):
         depends = self.field("broadside", "Depends")
-        for package in ("liburing2", "libc6", "libstdc++6", "systemd-standalone-sysusers"):
+        for package in ("liburing2", "libseccomp2", "libc6", "libstdc++6", "systemd-standalone-sysusers"):
             self.assertRegex(depends, rf"(^|[ |]){re.escape(package)}\b")
 
     def test_the_library_is_headers_and_archives_and_needs_liburing_alone(self):

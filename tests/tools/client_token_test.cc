@@ -20,12 +20,12 @@ std::string field(const TokenSource& source) {
 TEST(ClientToken, is_of_the_flag_then_of_the_file_then_of_the_environment) {
   const ScratchFile file("of.the.file\n");
   EXPECT_EQ(field({}), "");
+  setenv(kTokenVariable, "", 1);
+  EXPECT_EQ(field({}), "");
   setenv(kTokenVariable, "of.the.environment", 1);
   EXPECT_EQ(field({.text = "of.the.flag", .path = file.path()}), "Authorization: Bearer of.the.flag");
   EXPECT_EQ(field({.text = "", .path = file.path()}), "Authorization: Bearer of.the.file");
   EXPECT_EQ(field({}), "Authorization: Bearer of.the.environment");
-  setenv(kTokenVariable, "", 1);
-  EXPECT_EQ(field({}), "");
   unsetenv(kTokenVariable);
 }
 
