@@ -11,9 +11,7 @@ namespace broadside {
 // The answer to a subscription that has become no stream is in the output; the next request may come.
 void Shard::finish_subscribe_request(Connection& connection) {
   Exchange& exchange = *connection.exchange;
-  // Its body, if it has one, is nobody's.
-  if (exchange.head.is_chunked || exchange.head.content_length.value_or(0) > 0)
-    exchange.close_when_sent = exchange.lingers = true;
+  if (exchange.head.has_body()) exchange.close_when_sent = exchange.lingers = true;
   begin_next_request(connection);
 }
 

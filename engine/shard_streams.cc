@@ -96,6 +96,8 @@ void Shard::refuse_stream(Connection& connection, RefusalReason reason, const st
 Shard::Subscribed Shard::on_subscribe(Connection& connection) {
   Exchange& exchange = *connection.exchange;
   const RequestHead& head = exchange.head;
+  // Its body, if it has one, is nobody's: an answer that is no stream is the last one, and says so.
+  if (head.has_body()) exchange.is_keep_alive = false;
   const Request request = request_of(connection);
   auto wanted = std::make_unique<SubscribeRequest>();
   std::string wrong = read_subscribe_request(head.path, head.query, head.find("Last-Event-ID").value_or(std::string_view{}),

@@ -108,6 +108,7 @@ void Shard::begin_sealed_stream(Connection& connection, std::unique_ptr<StreamSe
 
 // Tells the peer that nothing comes any more, as far as the kernel takes it at once: else a close looks like a cut.
 void Shard::send_end(Connection& connection) {
+  if (connection.state == ConnectionState::lingering) return;  // It has been told, and nothing goes behind its FIN.
   std::string end;
   bool is_tls_alert = false;
   if (connection.exchange != nullptr) {

@@ -281,8 +281,9 @@ bool HeadParser::fill_framing(RequestHead& head) {
   if (version_minor_ == 0) return refuse(400, "HTTP/1.0 has no Transfer-Encoding");
   if (codings.has_empty) return refuse(400, "Transfer-Encoding has an empty element");
   if (codings.chunked_count > 1) return refuse(400, "Transfer-Encoding has chunked more than once");
-  if (codings.chunked_count == 1 && !codings.is_last_chunked) return refuse(400, "chunked is not the last Transfer-Encoding");
-  if (codings.chunked_count == 0 || codings.count > 1) return refuse(501, "the only Transfer-Encoding known is chunked");
+  // RFC 9112 6.3: else nobody can tell where the body ends. An unknown coding before it only hides what the body is (6.1).
+  if (!codings.is_last_chunked) return refuse(400, "chunked is not the last Transfer-Encoding");
+  if (codings.count > 1) return refuse(501, "the only Transfer-Encoding known is chunked");
   head.is_chunked = true;
   return true;
 }

@@ -38,6 +38,7 @@ struct RequestHead {
   std::optional<std::uint64_t> content_length;  // Never together with is_chunked.
   std::vector<Header> headers;
 
+  [[nodiscard]] bool has_body() const { return is_chunked || content_length.value_or(0) > 0; }
   // The value of the first field named `name`, in any case.
   [[nodiscard]] std::optional<std::string_view> find(std::string_view name) const;
   void clear();

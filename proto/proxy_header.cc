@@ -48,8 +48,7 @@ ProxyHeader parse_addresses(std::string_view line, bool is_v6) {
     address = parse_ip_address(word);
     if (!address || is_v6_text != is_v6) return refused("the PROXY line has no address of its protocol where one belongs");
   }
-  const std::string_view source_port_text = take_word(line);
-  const std::optional<std::uint16_t> source_port = parse_port(source_port_text);
+  const std::optional<std::uint16_t> source_port = parse_port(take_word(line));
   // The whole rest: a further word is refused.
   if (!source_port || !parse_port(line)) return refused("the PROXY line does not end in two ports");
   return {.outcome = ParseOutcome::complete, .source = addresses[0], .source_port = *source_port};

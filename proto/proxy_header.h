@@ -18,7 +18,7 @@ struct ProxyHeader {
   const char* detail = "";   // refused: a sentence for people, static.
   // complete: who has connected to the proxy. Nothing if the proxy speaks for itself (health checks), does not know, or took
   // the connection from a Unix socket: then the address of the socket stands.
-  std::optional<IpAddress> source = std::nullopt;
+  std::optional<IpAddress> source;
   std::uint16_t source_port = 0;
 };
 

@@ -1,29 +1,24 @@
 // Fuzzes configuration files: whatever the text, each section and setting or a problem comes of it, a problem names its place,
 // and what is good is good for the engine, is shown, and changes nothing when it is read again.
-#include <cstddef>
-#include <cstdint>
-#include <cstdlib>
 #include <string>
 #include <string_view>
 
 #include "broadside/engine.h"
+#include "tests/fuzz/fuzz_input.h"
 #include "tools/config_file.h"
 #include "tools/settle.h"
 
 namespace {
 
 using namespace broadside;
+using namespace broadside::fuzz;
 using namespace broadside::tools;
-
-void require(bool condition) {
-  if (!condition) std::abort();
-}
 
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  if (size > 16 * 1024) return 0;
-  const std::string_view text(reinterpret_cast<const char*>(data), size);
+  if (size > kInputBytesMax) return 0;
+  const std::string_view text = as_text(data, size);
   const ConfigFile file = parse_config(text, "f");
   for (const std::string& problem : file.problems) require(problem.starts_with("f:"));
   const Settled settled = settle({}, file);

@@ -1,26 +1,20 @@
 // Fuzzes request heads and chunked bodies: the input is a connection's bytes, requests one after the other. What is fed whole
 // and what is fed in pieces, each against the end of an allocation of its own, has to be understood in the same way.
-#include <cstddef>
-#include <cstdint>
-#include <cstdlib>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "proto/chunked_decoder.h"
 #include "proto/http_request.h"
 #include "proto/http_target.h"
 #include "proto/uri.h"
+#include "tests/fuzz/fuzz_input.h"
 
 namespace {
 
 using namespace broadside;
+using namespace broadside::fuzz;
 
 constexpr std::size_t kHeadBytesMax = 12 * 1024;
-
-void require(bool condition) {
-  if (!condition) std::abort();
-}
 
 void write_head(std::string& story, const RequestHead& head) {
   require(head.headers.size() <= 128 && head.method != Method::other);
@@ -58,9 +52,8 @@ class Reader {
  private:
   // Whether to go on with what is buffered.
   bool take() {
-    // A copy of the exact size, so that the sanitizer sees each byte read behind it.
-    const std::vector<char> exact(buffered_.begin(), buffered_.end());
-    const std::string_view bytes(exact.data(), exact.size());
+    const ExactBytes exact(buffered_);
+    const std::string_view bytes = exact.view();
     if (is_in_chunks_) return take_chunks(bytes);
     if (plain_bytes_ > 0) {
       const std::size_t taken = bytes.size() < plain_bytes_ ? bytes.size() : static_cast<std::size_t>(plain_bytes_);
@@ -117,8 +110,8 @@ class Reader {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  if (size > 16 * 1024) return 0;
-  const std::string_view input(reinterpret_cast<const char*>(data), size);
+  if (size > kInputBytesMax) return 0;
+  const std::string_view input = as_text(data, size);
   const std::string whole = Reader().read(input, size + 1);
   require(Reader().read(input, 7) == whole);
   if (size <= 1024) require(Reader().read(input, 1) == whole);

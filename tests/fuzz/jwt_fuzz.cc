@@ -1,8 +1,5 @@
 // Fuzzes everything that reads a token: the input is one, and a header, claims, a query and a key set as well. What is let in has
 // to be what the key has signed; claims have to be read in one way, wherever a token is found.
-#include <cstddef>
-#include <cstdint>
-#include <cstdlib>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,18 +9,16 @@
 #include "hub/auth/jwks.h"
 #include "hub/auth/jwt.h"
 #include "proto/uri.h"
+#include "tests/fuzz/fuzz_input.h"
 #include "tests/support/token_forge.h"
 
 namespace {
 
 using namespace broadside;
+using namespace broadside::fuzz;
 using namespace broadside::hub;
 
 constexpr std::int64_t kNowMs = 1'700'000'000'000;
-
-void require(bool condition) {
-  if (!condition) std::abort();
-}
 
 // A key of each kind.
 const KeySet& keys() {
@@ -98,10 +93,9 @@ void check_as_query(std::string_view input) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  if (size > 16 * 1024) return 0;
-  // A copy of the exact size, so that the sanitizer sees each byte read behind it.
-  const std::vector<char> exact(data, data + size);
-  const std::string_view input(exact.data(), exact.size());
+  if (size > kInputBytesMax) return 0;
+  const ExactBytes exact(as_text(data, size));
+  const std::string_view input = exact.view();
   check_as_token(input);
   check_as_claims(input);
   check_as_header(input);

@@ -2,9 +2,6 @@
 // as written, and cutting the bytes anywhere changes nothing.
 #include <simdjson.h>
 
-#include <cstddef>
-#include <cstdint>
-#include <cstdlib>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,17 +9,15 @@
 #include "hub/json_scan.h"
 #include "hub/ndjson.h"
 #include "proto/utf8.h"
+#include "tests/fuzz/fuzz_input.h"
 
 namespace {
 
 using namespace broadside;
+using namespace broadside::fuzz;
 using namespace broadside::hub;
 
 constexpr std::uint64_t kLineBytesMax = 4096;
-
-void require(bool condition) {
-  if (!condition) std::abort();
-}
 
 void compare_scanner(std::string_view line) {
   if (!is_valid_utf8(line)) return;
@@ -53,10 +48,9 @@ std::string story_of(std::string_view input, std::size_t piece_bytes) {
       story += "too long\n";
       return;
     }
-    // A copy of the exact size, so that the sanitizer sees each byte read behind it.
-    const std::vector<char> exact(line->begin(), line->end());
+    const ExactBytes exact(*line);
     LineEvent event;
-    const std::string problem = parse_event_line({exact.data(), exact.size()}, {}, event);
+    const std::string problem = parse_event_line(exact.view(), {}, event);
     story += problem.empty() ? event.topic + "|" + event.data + "|" + event.type + "|" + event.id + "|" + event.key + "\n"
                              : problem + "\n";
     if (problem.empty()) require(is_valid_utf8(event.data) && is_valid_utf8(event.topic));
@@ -70,8 +64,8 @@ std::string story_of(std::string_view input, std::size_t piece_bytes) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  if (size > 16 * 1024) return 0;
-  const std::string_view input(reinterpret_cast<const char*>(data), size);
+  if (size > kInputBytesMax) return 0;
+  const std::string_view input = as_text(data, size);
   compare_scanner(input);
   const std::string whole = story_of(input, size + 1);
   require(story_of(input, 1) == whole);

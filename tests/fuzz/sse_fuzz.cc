@@ -1,26 +1,20 @@
-// Fuzzes the SSE codec: a stream decoded whole, byte by byte and in pieces gives the same; and an event made of the input, if it
-// may be published, comes back from its frame as it was, line breaks being LF.
-#include <cstddef>
-#include <cstdint>
-#include <cstdlib>
+// Fuzzes the SSE codec: a stream decoded whole, byte by byte and in pieces of any size gives the same; and an event made of the
+// input, if it may be published, comes back from its frame as it was, line breaks being LF, however that is cut.
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "broadside/sse.h"
 #include "proto/event_check.h"
 #include "proto/limits.h"
 #include "proto/sse_encoder.h"
+#include "tests/fuzz/fuzz_input.h"
 
 namespace {
 
 using namespace broadside;
+using namespace broadside::fuzz;
 
 constexpr std::size_t kDecoderBytesMax = 256;  // Small, so that the bound is met.
-
-void require(bool condition) {
-  if (!condition) std::abort();
-}
 
 class Recorder final : public SseDecoder::Sink {
  public:
@@ -41,16 +35,21 @@ class Recorder final : public SseDecoder::Sink {
   std::string story;
 };
 
-std::string decode(std::string_view stream, std::size_t piece_bytes) {
+// Feeds the stream in pieces as long as the bytes of `cuts` say, again from the first when they have all been used.
+bool feed(SseDecoder& decoder, std::string_view stream, std::string_view cuts, Recorder& recorder) {
+  for (std::size_t cut = 0; !stream.empty(); ++cut) {
+    const std::size_t length = cuts.empty() ? stream.size() : static_cast<unsigned char>(cuts[cut % cuts.size()]);
+    const ExactBytes piece(stream.substr(0, length > 0 ? length : 1));
+    if (!decoder.feed(piece.view(), recorder)) return false;
+    stream.remove_prefix(piece.view().size());
+  }
+  return true;
+}
+
+std::string decode(std::string_view stream, std::string_view cuts) {
   SseDecoder decoder(kDecoderBytesMax);
   Recorder recorder;
-  bool is_good = true;
-  for (std::size_t i = 0; i < stream.size() && is_good; i += piece_bytes) {
-    const std::string_view piece = stream.substr(i, piece_bytes);
-    // A copy of the exact size, so that the sanitizer sees each byte read behind it, or after feed() has returned.
-    const std::vector<char> exact(piece.begin(), piece.end());
-    is_good = decoder.feed(std::string_view(exact.data(), exact.size()), recorder);
-  }
+  const bool is_good = feed(decoder, stream, cuts, recorder);
   return recorder.story + (is_good ? "good" : "overflow") + decoder.last_event_id();
 }
 
@@ -63,16 +62,6 @@ std::string with_line_feeds(std::string_view data) {
   return out;
 }
 
-// Takes a piece off `rest` whose length is its first byte.
-std::string_view take_piece(std::string_view& rest) {
-  if (rest.empty()) return {};
-  const std::size_t length = static_cast<unsigned char>(rest.front());
-  rest.remove_prefix(1);
-  const std::string_view piece = rest.substr(0, length);
-  rest.remove_prefix(piece.size());
-  return piece;
-}
-
 void round_trip(std::string_view input) {
   const std::string_view type = take_piece(input);
   const std::string_view id = take_piece(input);
@@ -83,24 +72,27 @@ void round_trip(std::string_view input) {
   append_id_line(frame, sent_id);
   append_event_body(frame, event);
   require(frame.size() <= frame_bytes_max(input.size()));
-  SseDecoder decoder;
-  Recorder recorder;
-  require(decoder.feed(frame, recorder));
-  require(recorder.events == 1);
-  require(recorder.type == (type.empty() ? "message" : type));
-  require(recorder.data == with_line_feeds(input));
-  require(recorder.id == sent_id);
-  require(recorder.story.starts_with("retry " + std::to_string(input.size()) + "\n"));
+  for (const std::string_view cuts : {std::string_view(), input}) {
+    SseDecoder decoder;
+    Recorder recorder;
+    require(feed(decoder, frame, cuts, recorder));
+    require(recorder.events == 1);
+    require(recorder.type == (type.empty() ? "message" : type));
+    require(recorder.data == with_line_feeds(input));
+    require(recorder.id == sent_id);
+    require(recorder.story.starts_with("retry " + std::to_string(input.size()) + "\n"));
+  }
 }
 
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  if (size > 16 * 1024) return 0;
-  const std::string_view input(reinterpret_cast<const char*>(data), size);
-  const std::string whole = decode(input, size + 1);
-  require(decode(input, 1) == whole);
-  require(decode(input, 5) == whole);
+  if (size > kInputBytesMax) return 0;
+  const std::string_view input = as_text(data, size);
+  const std::string whole = decode(input, {});
+  require(decode(input, "\x01") == whole);
+  require(decode(input, "\x05") == whole);
+  require(decode(input, input) == whole);
   round_trip(input);
   return 0;
 }

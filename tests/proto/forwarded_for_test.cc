@@ -62,6 +62,7 @@ TEST(ForwardedFor, is_one_list_of_all_its_fields) {
   EXPECT_EQ(source_of({{"X-FORWARDED-FOR", "10.0.0.1"}, {"Via", "x"}, {"X-Forwarded-For", "203.0.113.7"}}), "203.0.113.7");
   EXPECT_EQ(source_of({{"X-Forwarded-For", "203.0.113.7, 10.0.0.2"}, {"X-Forwarded-For", "10.0.0.1"}}), "203.0.113.7");
   EXPECT_EQ(source_of({{"X-Forwarded-For", "203.0.113.7"}, {"X-Forwarded-For", ""}}), "");
+  EXPECT_EQ(source_of({{"X-Forwarded-For", "203.0.113.7"}, {"X-Forwarded-For", ",10.0.0.1"}}), "10.0.0.1") << "as in one list";
   EXPECT_EQ(source_of({{"X-Forwarded-For", "203.0.113.7"}, {"X-Forwarded-For", "-"}, {"X-Forwarded-For", "10.0.0.1"}}),
             "10.0.0.1");
 }

@@ -259,11 +259,11 @@ TEST(HttpRequest, has_chunked_as_its_only_transfer_encoding) {
     int status;
   };
   constexpr Case kCases[] = {
-      {"Transfer-Encoding: gzip\r\n", 501},
-      {"Transfer-Encoding: identity\r\n", 501},
-      {"Transfer-Encoding: xchunked\r\n", 501},
-      {"Transfer-Encoding: chunked;q=1\r\n", 501},
-      {"Transfer-Encoding: \"chunked\"\r\n", 501},
+      {"Transfer-Encoding: gzip\r\n", 400},
+      {"Transfer-Encoding: identity\r\n", 400},
+      {"Transfer-Encoding: xchunked\r\n", 400},
+      {"Transfer-Encoding: chunked;q=1\r\n", 400},
+      {"Transfer-Encoding: \"chunked\"\r\n", 400},
       {"Transfer-Encoding: gzip, chunked\r\n", 501},
       {"Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n", 501},
       {"Transfer-Encoding: chunked, gzip\r\n", 400},

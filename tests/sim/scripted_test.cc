@@ -77,6 +77,30 @@ TEST_F(ScriptedTest, sends_a_late_refusal_to_a_peer_that_has_ended_its_side) {
   EXPECT_TRUE(socket->is_over());
 }
 
+TEST_F(ScriptedTest, nothing_goes_behind_the_end_of_a_sealed_refusal) {
+  test::ToyTransportFactory transports;
+  config_.transports = &transports;
+  shared_.sealed_listeners = 1;
+  start();
+  const std::shared_ptr<SimSocket> socket = io_->connect(kRoomy);
+  std::string request;
+  test::ToySealer client;
+  client.append(test::ToyRecord::hello, {}, request);
+  client.append(test::ToyRecord::data, "GET / HTTP/1.1\n", request);
+  socket->write(request);
+  run();
+  test::ToyOpener opener;
+  std::string text;
+  opener.feed(read(*socket), text);
+  EXPECT_TRUE(has(text, "HTTP/1.1 400")) << text;
+  EXPECT_TRUE(opener.is_ended());
+  EXPECT_TRUE(socket->has_server_ended);  // It reads on, so that the answer arrives.
+  socket->end();
+  run();
+  EXPECT_EQ(read(*socket), "");
+  EXPECT_EQ(io_->sockets_count(), 0U);
+}
+
 TEST_F(ScriptedTest, a_stream_whose_keys_are_worn_is_told_to_come_back) {
   test::ToyTransportFactory transports(4);
   config_.transports = &transports;

@@ -287,10 +287,15 @@ std::optional<std::string> HttpConnection::read_chunked_line(const Deadline& dea
 }
 
 HttpResponse HttpConnection::read_response(bool is_head, const Deadline& deadline) {
-  HttpResponse response;
+  HttpHead head;
   do {
-    response.head = read_head(deadline);
-  } while (response.status() >= 100 && response.status() < 200);
+    head = read_head(deadline);
+  } while (head.status >= 100 && head.status < 200);
+  return read_rest(std::move(head), is_head, deadline);
+}
+
+HttpResponse HttpConnection::read_rest(HttpHead head, bool is_head, const Deadline& deadline) {
+  HttpResponse response{.head = std::move(head), .body = {}, .is_complete = false};
   if (response.status() == 0) return response;
   if (is_head || response.status() == 204 || response.status() == 304) {
     response.is_complete = true;

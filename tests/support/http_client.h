@@ -81,6 +81,8 @@ class HttpConnection {
   HttpHead read_head(const Deadline& deadline = soon());
   // The next final response with its body (1xx are passed over); `is_head` when the request was HEAD.
   HttpResponse read_response(bool is_head = false, const Deadline& deadline = soon());
+  // What follows a final head that read_head() gave.
+  HttpResponse read_rest(HttpHead head, bool is_head, const Deadline& deadline = soon());
   // Up to `bytes_max` bytes; empty at the end of the stream, a reset or the deadline.
   std::string read_some(std::size_t bytes_max, const Deadline& deadline = soon());
   // One line of a chunked body without its LF, across chunks; empty at the end or the deadline.
