@@ -52,6 +52,7 @@ class CRequest {
                 .peer = slice_of(request.peer),
                 .listener = request.listener,
                 .is_chunked = request.is_chunked,
+                .is_proxied = request.is_proxied,
                 .token = token_of(request.token)};
   }
   CRequest(const CRequest&) = delete;

@@ -40,6 +40,7 @@ typedef struct broadside_request {
   broadside_slice peer;             ///< "127.0.0.1:50000".
   uint32_t listener;                ///< Index into broadside_config::listen.
   bool is_chunked;                  ///< Its body comes in chunks.
+  bool is_proxied;                  ///< A trusted proxy has said who the peer is.
   broadside_token token;            ///< For an answer that comes later.
 } broadside_request;
 
