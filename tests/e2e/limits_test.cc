@@ -39,7 +39,7 @@ class Limits : public BackendTest {
     EXPECT_TRUE(connection.send(request_text("GET", "/events/a", authority(), all, "")));
     return SseStream::from(std::move(connection));
   }
-  [[nodiscard]] SseStream open_from(const std::string& source, const Headers& headers = {}) const {
+  SseStream open_from(const std::string& source, const Headers& headers = {}) const {
     SseStream stream = stream_on(connect(source), headers);
     EXPECT_EQ(stream.head().status, 200);
     EXPECT_TRUE(stream.wait_for("broadside.open")) << stream.body();

@@ -17,7 +17,7 @@ const std::string kPath = std::string(BROADSIDE_SOURCE_DIR) + "/docs/broadside.e
 std::string example_text() {
   std::ifstream stream(kPath);
   const std::string text((std::istreambuf_iterator<char>(stream)), std::istreambuf_iterator<char>());
-  const std::regex commented(R"(^# ([a-z_]+ = .*|\[\[topic\]\])$)", std::regex::multiline);
+  const std::regex commented(R"(^# ([a-z0-9_]+ = .*|\[\[topic\]\])$)", std::regex::multiline);
   return std::regex_replace(text, commented, "$1");
 }
 
