@@ -79,8 +79,8 @@ Result<ListenAddress> bound_address(int fd);
 // The ancillary data of a send that makes what is sent an alert (SendRequest::is_tls_alert). Lives for ever.
 [[nodiscard]] std::span<char> tls_alert_control();
 
-// For a socket that is not read any more: of what the peer goes on sending the kernel keeps some 2 KB from here on, else up to
-// its receive buffer of 128 KiB or more. Requires: plain descriptor.
+// For a socket that is not read any more: of what the peer goes on sending the kernel keeps one segment from here on (64 KiB
+// where it joins them, mostly 2), else up to its receive buffer of 128 KiB or more. Requires: plain descriptor.
 void stop_keeping_input(int fd);
 // Close will send RST and free the kernel's buffers at once.
 void set_reset_on_close(int fd);
