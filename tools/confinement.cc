@@ -8,9 +8,11 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdint>
 #include <system_error>
 #include <vector>
 
+#include "engine/io/host.h"
 #include "hub/publish_guard.h"
 #include "tools/system_call_filter.h"
 
@@ -32,9 +34,11 @@ void warn_of_root(const Config& config, LogSink& log) {
 
 // System calls that not every server makes.
 std::vector<const char*> more_system_calls(const Config& config) {
+  constexpr std::uint64_t kOtherFiles = 1024;  // More than the engine keeps for what is no subscriber.
   std::vector<const char*> calls;
-  // Tables of direct descriptors are rings of their own, made when they are needed.
-  if (config.connections_max != 0 && config.backend != Backend::epoll) calls.push_back("io_uring_setup");
+  // Subscribers beyond the open files are kept by further rings, made when they are needed. Whoever may make one may make one
+  // that is not restricted: not allowed for anything else.
+  if (config.connections_max + kOtherFiles > io::open_files_limit()) calls.push_back("io_uring_setup");
   // The files of Unix sockets go with the server.
   if (std::any_of(config.listen.begin(), config.listen.end(),
                   [](const std::string& address) { return address.starts_with("unix:"); })) {
