@@ -31,7 +31,7 @@ class Proxy : public TlsFixture {
   }
   [[nodiscard]] HttpConnection connect(const std::string& header, const std::string& source = kProxy) const {
     HttpConnection connection = HttpConnection::open(port(), 0, source);
-    if (!header.empty()) EXPECT_TRUE(connection.send(header));
+    EXPECT_TRUE(connection.send(header));
     return connection;
   }
   HttpResponse ask(HttpConnection connection, std::string_view method, std::string_view target,
@@ -184,16 +184,16 @@ TEST_P(Proxy, what_others_say_of_forwarding_does_not_count) {
 TEST_P(Proxy, may_be_on_a_unix_socket) {
   const std::string path = (std::filesystem::temp_directory_path() / ("broadside_proxy_" + GetParam() + ".sock")).string();
   start({"--trusted-proxy", "unix", "--address-connections", "1"}, {"127.0.0.1:0", "unix:" + path});
-  const auto connect_unix = [&] {
+  const auto connect_unix = [&](const std::string& header) {
     HttpConnection connection = HttpConnection::open_unix(path);
-    EXPECT_TRUE(connection.send(kClient));
+    EXPECT_TRUE(connection.send(header));
     return connection;
   };
   EXPECT_EQ(ask(HttpConnection::open_unix(path), "POST", "/events/a").status(), 200);
-  EXPECT_EQ(ask(connect_unix(), "POST", "/events/a").status(), 403);
-  SseStream first = stream_on(connect_unix());
+  EXPECT_EQ(ask(connect_unix(kBinaryClient), "POST", "/events/a").status(), 403);
+  SseStream first = stream_on(connect_unix(kClient));
   ASSERT_TRUE(is_open(first));
-  SseStream second = stream_on(connect_unix());
+  SseStream second = stream_on(connect_unix(kClient));
   EXPECT_TRUE(second.wait_closed());
   EXPECT_EQ(connect(kClient, kStranger).read_response().status(), 400) << "is trusted by path alone";
 }
@@ -202,7 +202,7 @@ TEST_P(Proxy, speaks_before_the_handshake) {
   start_tls({"--trusted-proxy", kProxy, "--address-connections", "1", "--access-log"});
   const auto connect_sealed = [&](const std::string& header) {
     HttpConnection connection = HttpConnection::open(tls_port(), 0, kProxy);
-    if (!header.empty()) EXPECT_TRUE(connection.send(header));
+    EXPECT_TRUE(connection.send(header));
     connection.start_tls(believing());
     return connection;
   };
@@ -227,7 +227,7 @@ TEST_P(Proxy, is_not_needed_for_a_limit_to_spare_handshakes) {
   first.start_tls(believing());
   ASSERT_TRUE(first.tls()->is_established());
   HttpConnection second = HttpConnection::open(tls_port(), 0, kStranger);
-  EXPECT_TRUE(second.wait_closed());
+  EXPECT_TRUE(!second.is_open() || second.wait_closed()) << "reset, perhaps before connect() has returned";
 }
 
 }  // namespace
