@@ -1,5 +1,7 @@
 // The part of the store that decides where a subscriber starts, and which gaps it is told.
 #include <algorithm>
+#include <queue>
+#include <utility>
 
 #include "base/units.h"
 #include "engine/topic_store.h"
@@ -133,7 +135,8 @@ void TopicStore::plan_live(std::span<Topic* const> topics, const StartRequest& r
 }
 
 void TopicStore::plan_last(std::span<Topic* const> topics, std::uint64_t count, StartPlan& plan) {
-  // Walk back from all heads at once, always over the newest frame.
+  // Walk back from all heads at once, always over the newest frame: of very many topics at a cost that hardly depends on how many
+  // they are, since strangers ask for this, under the lock.
   std::vector<std::vector<const Segment*>> chains(topics.size());
   std::vector<std::uint32_t> frames(topics.size(), 0);
   for (std::size_t i = 0; i < topics.size(); ++i) {
@@ -142,28 +145,29 @@ void TopicStore::plan_last(std::span<Topic* const> topics, std::uint64_t count, 
     for (const Segment* segment = log.first_segment(); segment != nullptr; segment = segment->next) chains[i].push_back(segment);
     if (!chains[i].empty()) frames[i] = chains[i].back()->frames();
   }
-  for (std::uint64_t taken = 0; taken < count;) {
-    std::size_t best = topics.size();
-    Position best_position;
-    for (std::size_t i = 0; i < topics.size(); ++i) {
-      while (!chains[i].empty() && frames[i] == 0) {
-        chains[i].pop_back();
-        frames[i] = chains[i].empty() ? 0 : chains[i].back()->frames();
-      }
-      if (chains[i].empty()) continue;
-      const Cursor before{.segment = chains[i].back()->sequence(), .frame = frames[i] - 1};
-      if (before < topics[i]->log.first()) continue;
-      const Position position = chains[i].back()->entry(before.frame).position;
-      if (best == topics.size() || position > best_position) best = i, best_position = position;
+  std::priority_queue<std::pair<Position, std::size_t>> newest;  // The next frame of each topic.
+  const auto add_next = [&](std::size_t i) {
+    while (!chains[i].empty() && frames[i] == 0) {
+      chains[i].pop_back();
+      frames[i] = chains[i].empty() ? 0 : chains[i].back()->frames();
     }
-    if (best == topics.size()) break;
-    --frames[best];
+    if (chains[i].empty()) return;
+    const Cursor before{.segment = chains[i].back()->sequence(), .frame = frames[i] - 1};
+    if (before < topics[i]->log.first()) return;
+    newest.emplace(chains[i].back()->entry(before.frame).position, i);
+  };
+  for (std::size_t i = 0; i < topics.size(); ++i) add_next(i);
+  for (std::uint64_t taken = 0; taken < count && !newest.empty();) {
+    const auto [best_position, best] = newest.top();
+    newest.pop();
     const Segment& segment = *chains[best].back();
+    const std::uint32_t frame = --frames[best];
+    add_next(best);
     StartPlace& place = plan.places[best];
-    if (place.conflates && !segment.entry(frames[best]).is_live()) continue;  // It will not be sent.
-    place.cursor = Cursor{.segment = segment.sequence(), .frame = frames[best]};
+    if (place.conflates && !segment.entry(frame).is_live()) continue;  // It will not be sent.
+    place.cursor = Cursor{.segment = segment.sequence(), .frame = frame};
     place.passed = best_position.before();
-    const bool is_end = segment.ends_topic && frames[best] + 1 == segment.frames();
+    const bool is_end = segment.ends_topic && frame + 1 == segment.frames();
     if (!is_end) ++taken;  // broadside.end is nobody's event.
   }
   plan.start_position = before_first(topics, plan);

@@ -331,7 +331,7 @@ class Attacker:
         return {"pace": self.options.pace, "pace_reached": round(self.counts["steps"] / max(seconds, 0.001), 1),
                 **{name: self.counts[name] for name in ("seconds", "steps", "opened", "refused", "dropped", "vanished", "closed_by_server")},
                 "is_full": self.counts["full"] > 0, "open": len(self.connections),
-                "answers": sum(self.statuses.values()), "statuses": dict(self.statuses)}
+                "statuses": dict(self.statuses)}
 
 
 def run_slowhttptest(options):
