@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <linux/if_packet.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
