@@ -23,12 +23,12 @@ inline CertificateAuthority& authority_of_tests() {
 class TlsFixture : public BackendTest {
  protected:
   // A plain address to publish at, and one that speaks TLS.
-  void start_tls(std::vector<std::string> flags = {}) {
+  void start_tls(std::vector<std::string> flags = {}, std::vector<std::string> listen = {"http://127.0.0.1:0", "127.0.0.1:0"}) {
     files_ = authority_of_tests().issue({"localhost"});
     for (const std::string& flag : {std::string("--tls-cert"), files_.certificate, std::string("--tls-key"), files_.key}) {
       flags.push_back(flag);
     }
-    start(std::move(flags), {"http://127.0.0.1:0", "127.0.0.1:0"});
+    start(std::move(flags), std::move(listen));
   }
   [[nodiscard]] std::uint16_t tls_port() { return server().ports().at(1); }
   static TlsClientOptions believing(int version = 0) {

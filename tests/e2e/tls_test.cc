@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "tests/e2e/tls_fixture.h"
+#include "tests/support/ipv6.h"
 
 namespace broadside::test {
 namespace {
@@ -60,6 +61,22 @@ TEST_P(Tls, delivers_everything_in_order_to_whoever_reads_at_whatever_pace) {
     EXPECT_EQ(stream.published_data(), data);
     EXPECT_EQ(stream.stream().violation(), "");
   }
+}
+
+TEST_P(Tls, is_spoken_on_ipv6) {
+  if (!has_ipv6()) GTEST_SKIP() << "this machine has no ::1";
+  start_tls({}, {"http://[::1]:0", "[::1]:0"});
+  HttpConnection connection = HttpConnection::open(tls_port(), 0, "::1");
+  connection.start_tls(believing());
+  ASSERT_TRUE(connection.tls()->is_established()) << connection.tls()->error();
+  ASSERT_TRUE(connection.send("GET /events/t HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+  SseStream stream = SseStream::from(std::move(connection));
+  ASSERT_TRUE(stream.wait_for("broadside.open"));
+  HttpConnection publisher = HttpConnection::open(port(), 0, "::1");
+  ASSERT_TRUE(publisher.send(request_text("POST", "/events/t", "[::1]:" + std::to_string(port()), {}, "sealed")));
+  EXPECT_EQ(publisher.read_response().status(), 200);
+  ASSERT_TRUE(stream.wait_published(1));
+  EXPECT_EQ(stream.published_data(), std::vector<std::string>{"sealed"});
 }
 
 TEST_P(Tls, resumes_a_stream_that_was_cut) {
