@@ -59,7 +59,10 @@ void Shard::write_answer(Connection& connection, const Response& response) {
     // The response has begun as a stream: what can still be said is what a stream can say.
     if (response.content_type == kStreamContentType) exchange.out.bytes += response.body;
   } else {
-    append_response(exchange.out.bytes, response.status, response.headers, response.content_type, response.body, keep_alive,
+    std::string_view headers = response.headers;
+    std::string staying;
+    if (keep_alive && exchange.head.version_minor == 0) headers = staying = response.headers + "Connection: keep-alive\r\n";
+    append_response(exchange.out.bytes, response.status, headers, response.content_type, response.body, keep_alive,
                     exchange.is_head_request, date());
   }
   if (!keep_alive) exchange.close_when_sent = true;

@@ -178,7 +178,7 @@ bool Shard::on_head(Connection& connection, std::size_t consumed) {
     finish_subscribe_request(connection);
     return true;
   }
-  if (!head.is_chunked && head.content_length.value_or(0) == 0) {
+  if (!head.has_body()) {
     on_request(connection, {});
     return true;
   }
@@ -203,7 +203,9 @@ bool Shard::on_head(Connection& connection, std::size_t consumed) {
     exchange.reader = std::move(decision.reader);
     exchange.out.bytes += "HTTP/1.1 200 OK\r\nDate: ";
     exchange.out.bytes += date();
-    exchange.out.bytes += "\r\nCache-Control: no-store\r\n" + decision.headers + "Transfer-Encoding: chunked\r\n\r\n";
+    exchange.out.bytes += "\r\nCache-Control: no-store\r\n" + decision.headers;
+    if (!exchange.is_keep_alive) exchange.out.bytes += "Connection: close\r\n";
+    exchange.out.bytes += "Transfer-Encoding: chunked\r\n\r\n";
     exchange.input.erase(0, consumed);
     exchange.head_bytes = 0;
     exchange.is_body_complete = false;

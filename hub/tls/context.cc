@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <system_error>
 #include <utility>
 
 #include "hub/tls/tls_transport.h"
@@ -25,9 +26,14 @@ constexpr unsigned char kSessionContext[] = "broadside";
 
 Error wrong(const std::string& what, const std::string& file) {
   const unsigned long code = ERR_peek_error();
-  const char* reason = code == 0 ? nullptr : ERR_reason_error_string(code);
   ERR_clear_error();
-  return Error{Error::Code::invalid_argument, what + ' ' + file + ": " + (reason == nullptr ? "cannot be used" : reason)};
+  std::string reason = "cannot be used";
+  if (ERR_SYSTEM_ERROR(code)) {
+    reason = std::generic_category().message(ERR_GET_REASON(code));
+  } else if (const char* text = code == 0 ? nullptr : ERR_reason_error_string(code); text != nullptr) {
+    reason = text;
+  }
+  return Error{Error::Code::invalid_argument, what + ' ' + file + ": " + reason};
 }
 
 // A key with a passphrase is refused: there is nobody to ask.

@@ -35,6 +35,26 @@ TEST_P(Http, http_1_0_gets_streams_too) {
   EXPECT_TRUE(stream.wait_published(1));
 }
 
+TEST_P(Http, http_1_0_is_told_that_a_connection_stays_open) {
+  start();
+  HttpConnection connection = HttpConnection::open(port());
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_TRUE(connection.send("GET /healthz HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"));
+    EXPECT_TRUE(header_has_token(connection.read_response().head.headers, "Connection", "keep-alive"));
+  }
+  ASSERT_TRUE(connection.send("GET /healthz HTTP/1.1\r\nHost: " + authority() + "\r\n\r\n"));
+  EXPECT_FALSE(connection.read_response().head.has("Connection"));
+}
+
+TEST_P(Http, an_endless_body_is_told_when_its_connection_will_close) {
+  start();
+  HttpConnection connection = HttpConnection::open(port());
+  ASSERT_TRUE(
+      connection.send("POST /events HTTP/1.1\r\nHost: " + authority() +
+                      "\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"));
+  EXPECT_TRUE(header_has_token(connection.read_head().headers, "Connection", "close"));
+}
+
 TEST_P(Http, a_refused_large_body_does_not_lose_the_answer) {
   start();
   HttpConnection connection = HttpConnection::open(port());

@@ -41,7 +41,7 @@ class Host final : public RequestHandler {
 class TimeoutsTest : public ScriptedTest {
  protected:
   TimeoutsTest() {
-    handler_ = &host_;
+    shared_.handler = &host_;
     config_.head_timeout_ms = 10'000;
     config_.body_timeout_ms = 10'000;
     config_.stall_timeout_ms = 10'000;
@@ -203,8 +203,7 @@ TEST_F(TimeoutsTest, a_drain_does_not_wait_for_a_reader_that_pauses) {
   write(*socket, "5\r\nwait\n\r\n");
   Message message;
   message.kind = Message::Kind::drain;
-  shard_->post(std::move(message));
-  io_->set_woken();
+  post(std::move(message));
   run();
   EXPECT_TRUE(has(read(*socket), "0\r\n\r\n"));
   socket->end();

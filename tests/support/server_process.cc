@@ -145,7 +145,8 @@ std::unique_ptr<ServerProcess> ServerProcess::start(const ServerOptions& options
   return run(command, problem, static_cast<std::size_t>(tcp_count));
 }
 
-std::unique_ptr<ServerProcess> ServerProcess::run(const std::vector<std::string>& command, std::string* problem, std::size_t urls_count) {
+std::unique_ptr<ServerProcess> ServerProcess::run(const std::vector<std::string>& command, std::string* problem,
+                                                  std::size_t urls_count) {
   std::unique_ptr<ServerProcess> server(new ServerProcess());
   server->process_ = ChildProcess::spawn(command);
   if (server->process_ == nullptr) {

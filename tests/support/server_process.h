@@ -64,7 +64,8 @@ class ServerProcess {
   static std::unique_ptr<ServerProcess> start(const ServerOptions& options, std::string* problem);
   // Any program that serves. Waits for its `listening on` line; null with the reason and stderr in `problem` when that does not
   // come.
-  static std::unique_ptr<ServerProcess> run(const std::vector<std::string>& command, std::string* problem, std::size_t urls_count = 1);
+  static std::unique_ptr<ServerProcess> run(const std::vector<std::string>& command, std::string* problem,
+                                            std::size_t urls_count = 1);
 
   // Of the first of ServerOptions::listen that is no Unix socket; and of all of these.
   [[nodiscard]] std::uint16_t port() const { return ports_.front(); }
