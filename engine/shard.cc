@@ -14,6 +14,12 @@ namespace {
 
 constexpr std::uint32_t kResetsPerTickMax = 8192;  // At the end of a drain; what is left waits for the next tick.
 
+// Of the time while subscribers wait for events, whoever else wants something (requests, tokens to verify, handshakes, messages)
+// has a ninth, so that no flood of these makes deliveries take much longer: a turn delivers for eight times as long as it has
+// spent on others, within a bound that still answers them.
+constexpr Nanos kDeliveryShare = 8;
+constexpr Nanos kDeliveryTimeMax = 40 * kMillisecond;
+
 }  // namespace
 
 Shard::Shard(ShardShared& shared, std::uint32_t number)
@@ -80,12 +86,11 @@ bool Shard::run_turn(bool may_wait) {
   if (wheel_.now() != last_tick_) on_tick();
   rates_.advance(now_, [this](std::uint64_t step, io::Token token) { on_rate_due(step, token); });
   run_handshakes();
-  const TurnStart start = store_.begin_turn(number_);
-  // All views that this turn touches are brought to this one moment; before here they stand at the last turn's.
-  published_ = start.published;
-  ++turn_;
-  for (TopicView* view = start.dirty; view != nullptr; view = view->next_taken) queue_sweep(*view);
-  deliver();
+  const Nanos delivery_begin = clock_.monotonic();
+  const Nanos delivery_end = delivery_begin + std::min(kDeliveryShare * (delivery_begin - now_), kDeliveryTimeMax);
+  do {
+    deliver_newest();
+  } while (sweeps_first_ != nullptr && clock_.monotonic() < delivery_end);
   flush_outputs();
   run_listings();
   const Nanos ended = clock_.monotonic();
@@ -94,6 +99,15 @@ bool Shard::run_turn(bool may_wait) {
   counters_.busy_ns.add(static_cast<std::uint64_t>(ended - (may_sleep ? now_ : turn_ended_)));
   turn_ended_ = ended;
   return !is_stopped_;
+}
+
+// One batch. All views that it touches are brought to one moment; before here they stand at that of the batch before.
+void Shard::deliver_newest() {
+  const TurnStart start = store_.begin_turn(number_);
+  published_ = start.published;
+  ++turn_;
+  for (TopicView* view = start.dirty; view != nullptr; view = view->next_taken) queue_sweep(*view);
+  deliver();
 }
 
 // So many turns that one call does not keep the host from its own work for long.

@@ -248,6 +248,7 @@ class Shard {
   void retry_laps();
 
   // shard_delivery.cc: sweeps and visits; shard_latency.cc: record_...
+  void deliver_newest();
   void deliver();
   void visit_ready();
   void sweep();
