@@ -16,6 +16,7 @@
 #include "broadside/subscribe.h"
 #include "broadside/transport.h"
 #include "engine/io/io.h"
+#include "engine/request_memory.h"
 #include "engine/seat_table.h"
 #include "engine/topic.h"
 #include "engine/torn_frames.h"
@@ -62,7 +63,8 @@ struct Origin {
 
 // What a connection needs while it speaks HTTP.
 struct Exchange {
-  static constexpr std::size_t kOutputBytesMax = 256 << 10;  // Answers to pipelined requests that wait; then reading stops.
+  static constexpr std::size_t kOutputBytesMax = 32 << 10;  // Answers to pipelined requests that wait; then reading stops.
+  static constexpr std::size_t kKeptBytesMax = 64 << 10;    // Of room for another request like the last one.
   enum class Phase : std::uint8_t { head, body, chunked_body, streamed_body, awaiting_answer };
   Phase phase = Phase::head;
   bool is_watched = false;   // Since the last receive; edges of writability come by themselves from then on.
@@ -102,7 +104,17 @@ struct Exchange {
   std::string sealed_input;              // Of a handshake that waits for its turn.
   OwnBytes sealed;                       // For the socket: `out` goes through here.
   std::unique_ptr<StreamSealer> sealer;  // Of the stream that is about to begin.
+  RequestMemory::Part memory;
 
+  [[nodiscard]] std::size_t held_bytes() const {
+    return input.capacity() + body.capacity() + out.bytes.capacity() + sealed.bytes.capacity();
+  }
+  // Room that one large request or answer has taken: connections that are kept would keep it.
+  void give_back() {
+    for (std::string* each : {&input, &body, &out.bytes, &sealed.bytes}) {
+      if (each->capacity() > kKeptBytesMax && each->size() <= kKeptBytesMax) each->shrink_to_fit();
+    }
+  }
   // Between two requests.
   [[nodiscard]] bool is_idle() const { return phase == Phase::head && input.empty(); }
   [[nodiscard]] std::size_t unsent() const { return out.left() + sealed.left(); }

@@ -46,6 +46,11 @@ std::uint64_t memory_max_of(const Config& config) {
   return config.memory_max != 0 ? config.memory_max : io::machine_memory() / 4 * 3;
 }
 
+// A sixteenth of all memory; some bodies at once must always be possible.
+std::uint64_t request_memory_of(const Config& config, std::size_t shard_count) {
+  return std::max(memory_max_of(config) / 16 / shard_count, 4 * config.body_bytes_max);
+}
+
 }  // namespace
 
 void EngineCore::set_limits() {
@@ -166,6 +171,7 @@ Result<Done> EngineCore::open() {
                                         memory_max_of(config_));
   shared_.config = std::make_shared<const Config>(config_);
   shared_.torn_budget.bytes_max.store(history_memory_of(config_) / 16, std::memory_order_relaxed);
+  shared_.request_memory_max.store(request_memory_of(config_, shard_count), std::memory_order_relaxed);
   shared_.trusted = *parse_trusted_proxies(config_.trusted_proxies);  // Checked above.
   shared_.store = store_.get();
   shared_.shard_count = shard_count;
@@ -210,6 +216,7 @@ Result<Done> EngineCore::reconfigure(const Config& wanted) {
   config_ = config;
   store_->reconfigure(config, history_memory_of(config), memory_max_of(config));
   shared_.torn_budget.bytes_max.store(history_memory_of(config) / 16, std::memory_order_relaxed);
+  shared_.request_memory_max.store(request_memory_of(config, shards_.size()), std::memory_order_relaxed);
   const auto shared = std::make_shared<const Config>(std::move(config));
   for (auto& shard : shards_) {
     Message message;

@@ -194,6 +194,7 @@ Connection* Shard::take_connection(io::Socket socket) {
   connection.state = ConnectionState::http;
   connection.socket = socket;
   connection.exchange = std::make_unique<Exchange>();
+  connection.exchange->memory.join(request_memory_);
   return &connection;
 }
 
@@ -358,7 +359,7 @@ std::uint64_t Shard::connection_memory() const {
   constexpr std::uint64_t kBlockedBytes = 16 * kKiB;
   constexpr std::uint64_t kTransportBytes = 40 * kKiB;
   return counters_.connections.get() * kConnectionBytes + counters_.subscribers_blocked.get() * kBlockedBytes +
-         counters_.transports.get() * kTransportBytes;
+         counters_.transports.get() * kTransportBytes + request_memory_.bytes();
 }
 
 void Shard::close_all() {

@@ -48,6 +48,7 @@ struct ShardShared {
   std::atomic<bool> is_draining{false};
   std::atomic<std::uint32_t> listings{0};  // Under way.
   TornBudget torn_budget;
+  std::atomic<std::uint64_t> request_memory_max{UINT64_MAX};  // Of each shard.
   TrustedProxies trusted;
   SeatTable addresses;  // Whose connections there are, ...
   SeatTable subjects;   // ... and whose streams.
@@ -166,6 +167,7 @@ class Shard {
   bool read_streamed_body(Connection& connection);
   bool on_head(Connection& connection, std::size_t consumed);
   void on_request(Connection& connection, std::string_view body);
+  bool hold_memory(Connection& connection);     // False: there is none for the rest of its body.
   bool set_body_timer(Connection& connection);  // False: the body comes too slowly.
   void refuse_slow(Connection& connection);
   void begin_next_request(Connection& connection);
@@ -312,6 +314,7 @@ class Shard {
   std::vector<Message> mailbox_;
 
   // The rest is the thread's own.
+  RequestMemory request_memory_;
   ConnectionTable connections_;
   ConnectionIndex by_id_{connections_};
   TimerWheel wheel_{connections_};

@@ -77,6 +77,7 @@ void Shard::refuse(Connection& connection, int status, std::string_view detail) 
   if (exchange.phase == Exchange::Phase::head && exchange.head_bytes > 0) {
     headers = shared_.handler->common_headers(request_of(connection));
   }
+  if (status == 503) headers += "Retry-After: 1\r\n";
   append_response(exchange.out.bytes, status, headers, kProblemContentType, problem_json(status, detail), false, false, date());
   exchange.close_when_sent = exchange.lingers = true;
   exchange.phase = Exchange::Phase::head;

@@ -119,6 +119,21 @@ bool Shard::set_body_timer(Connection& connection) {
   return true;
 }
 
+// Small requests are always taken: those who hold much make room.
+bool Shard::hold_memory(Connection& connection) {
+  Exchange& exchange = *connection.exchange;
+  exchange.give_back();
+  exchange.memory.set(exchange.held_bytes());
+  const bool is_body = exchange.phase == Exchange::Phase::body || exchange.phase == Exchange::Phase::chunked_body;
+  if (!is_body || exchange.close_when_sent || exchange.memory.bytes() <= Exchange::kKeptBytesMax) return true;
+  if (request_memory_.bytes() <= shared_.request_memory_max.load(std::memory_order_relaxed)) return true;
+  exchange.input.clear();
+  exchange.body.clear();
+  exchange.give_back();
+  exchange.memory.set(exchange.held_bytes());
+  return false;
+}
+
 // Takes requests out of the input until it is used up, the output is full, or the connection has become something else.
 void Shard::read_input(Connection& connection) {
   const io::Token token = connection.token();
@@ -131,6 +146,7 @@ void Shard::read_input(Connection& connection) {
     if (!goes_on) break;
   }
   Exchange& exchange = *connection.exchange;
+  if (!hold_memory(connection)) refuse(connection, 503, "the memory for requests is full");
   if (exchange.unsent() > 0) {
     queue_output(connection);  // Reading goes on when it has been sent.
   } else if (exchange.close_when_sent) {
