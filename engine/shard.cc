@@ -169,6 +169,11 @@ void Shard::on_completion(const io::Completion& completion) {
 void Shard::on_accepted(const io::Completion& completion) {
   counters_.accepts.add();
   const bool is_sealed = (shared_.sealed_listeners >> completion.token.index & 1) != 0;
+  if (is_sealed && store_.is_memory_short()) {
+    // A handshake takes ten times what a stream does, and what it is for is not known yet.
+    counters_.refusals.add(RefusalReason::memory);
+    return io_->close(completion.socket, io::CloseMode::reset);
+  }
   Origin origin;
   if (!find_origin(completion.socket, is_sealed, origin)) return io_->close(completion.socket, io::CloseMode::reset);
   Connection* connection = take_connection(completion.socket);

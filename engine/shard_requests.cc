@@ -122,7 +122,8 @@ bool Shard::set_body_timer(Connection& connection) {
 // Small requests are always taken: those who hold much make room.
 bool Shard::hold_memory(Connection& connection) {
   Exchange& exchange = *connection.exchange;
-  exchange.give_back();
+  // The head of a subscription that waits for its decision is still looked at in the input.
+  if (exchange.wanted == nullptr) exchange.give_back();
   exchange.memory.set(exchange.held_bytes());
   const bool is_body = exchange.phase == Exchange::Phase::body || exchange.phase == Exchange::Phase::chunked_body;
   if (!is_body || exchange.close_when_sent || exchange.memory.bytes() <= Exchange::kKeptBytesMax) return true;

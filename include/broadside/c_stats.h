@@ -47,7 +47,7 @@ typedef int32_t broadside_refusal_reason;
 /// Values of broadside_refusal_reason.
 enum {
   BROADSIDE_REFUSAL_FULL = 0,        ///< A stream: as many subscribers as connections_max.
-  BROADSIDE_REFUSAL_MEMORY = 1,      ///< A stream: memory is short (memory_max).
+  BROADSIDE_REFUSAL_MEMORY = 1,      ///< A stream, or a sealed connection: memory is short (memory_max).
   BROADSIDE_REFUSAL_DRAINING = 2,    ///< A stream or a connection: the engine is draining.
   BROADSIDE_REFUSAL_CROWDED = 3,     ///< A connection: also the places kept for refusals are taken.
   BROADSIDE_REFUSAL_MALFORMED = 4,   ///< A request that cannot be understood, or is not served in this form: 400, 411, 415, ...

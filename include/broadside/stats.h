@@ -58,7 +58,7 @@ constexpr std::array<std::string_view, 10> kCloseReasonNames = {"peer", "failed"
 /// Why a connection, a stream or a request was refused.
 enum class RefusalReason : std::uint8_t {
   full,        ///< A stream: as many subscribers as connections_max.
-  memory,      ///< A stream: memory is short (memory_max).
+  memory,      ///< A stream, or a sealed connection: memory is short (memory_max).
   draining,    ///< A stream or a connection: the engine is draining.
   crowded,     ///< A connection: also the places kept for refusals are taken.
   malformed,   ///< A request that cannot be understood or is not served in this form: 400, 411, 415, 417, 501, 505, ...

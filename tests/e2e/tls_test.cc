@@ -155,6 +155,18 @@ TEST_P(Tls, closes_who_speaks_neither_and_who_does_not_finish) {
   EXPECT_NE(get("/metrics").body.find("broadside_handshakes_failed_total 1"), std::string::npos);
 }
 
+TEST_P(Tls, shakes_no_hands_while_memory_is_short) {
+  start_tls({"--memory-max", "1MiB"});
+  EXPECT_TRUE(connect().tls()->is_established());
+  std::vector<HttpConnection> idle;  // 4.5 KiB each.
+  for (int i = 0; i < 250; ++i) idle.push_back(HttpConnection::open(port()));
+  const Deadline deadline = soon();
+  while (connect().tls()->is_established()) ASSERT_GT(deadline.remaining_ms(), 0);
+  EXPECT_EQ(get("/healthz").status(), 200) << "who is plain is answered";
+  idle.clear();
+  while (!connect().tls()->is_established()) ASSERT_GT(deadline.remaining_ms(), 0);
+}
+
 TEST_P(Tls, refuses_a_protocol_that_is_not_http_1_1) {
   start_tls();
   TlsClientOptions options = believing();

@@ -15,6 +15,10 @@ class DearHost final : public RequestHandler {
     clock_.advance(takes);
     return {.body = "answer"};
   }
+  // Of one that waits for its decision.
+  SubscribeDecision authorise(const Request& request, const SubscribeRequest& /*wanted*/) noexcept override {
+    return {.is_deferred = request.query == "topic=later"};
+  }
   Nanos takes = 0;
 
  private:
@@ -94,6 +98,19 @@ TEST_F(SharesTest, connections_that_are_kept_keep_no_room_of_a_large_request) {
     kept.push_back(connect(begun(100'000) + "x"));
     EXPECT_TRUE(has(read(*kept.back()), "HTTP/1.1 200 ")) << i;
   }
+}
+
+// Its head lies in the input, which a large request before it has made large.
+TEST_F(SharesTest, a_subscription_that_waits_is_still_known_for_what_it_is) {
+  config_.answer_timeout_ms = 1000;
+  start();
+  const auto socket =
+      connect(begun(100'000) + "xGET /events?topic=later HTTP/1.1\r\nHost: sim\r\nAccept: text/event-stream\r\n\r\n");
+  EXPECT_TRUE(has(read(*socket), "HTTP/1.1 200 "));
+  pass(2 * kSecond);
+  const std::string refusal = read(*socket);
+  EXPECT_TRUE(has(refusal, "HTTP/1.1 200 ")) << refusal;
+  EXPECT_TRUE(has(refusal, "retry:")) << "as an EventSource is refused: " << refusal;
 }
 
 }  // namespace
