@@ -71,6 +71,7 @@ struct Exchange {
   bool is_watching = false;  // The output is blocked, and so reading has stopped.
   bool is_out_blocked = false;
   bool is_receiving = false;
+  bool has_ended = false;            // Sealed: the peer has said that nothing more comes. What has come is still answered.
   bool awaits_proxy_header = false;  // Its first bytes may be one.
   bool is_later = false;             // Not the connection's first request: its head is timed from its first byte.
   bool is_body_complete = false;     // What its reader reads; it may still be at it.
@@ -107,7 +108,8 @@ struct Exchange {
   RequestMemory::Part memory;
 
   [[nodiscard]] std::size_t held_bytes() const {
-    return input.capacity() + body.capacity() + out.bytes.capacity() + sealed.bytes.capacity();
+    return input.capacity() + body.capacity() + out.bytes.capacity() + sealed.bytes.capacity() +
+           (reader != nullptr ? reader->held_bytes() : 0);
   }
   // Room that one large request or answer has taken: connections that are kept would keep it.
   void give_back() {

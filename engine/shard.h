@@ -164,10 +164,12 @@ class Shard {
   void read_input(Connection& connection);
   bool read_head(Connection& connection);  // False: wait for more, or the connection is gone or has become a stream.
   bool read_body(Connection& connection);
+  void read_more(Connection& connection);
   bool read_streamed_body(Connection& connection);
   bool on_head(Connection& connection, std::size_t consumed);
   void on_request(Connection& connection, std::string_view body);
-  bool hold_memory(Connection& connection);     // False: there is none for the rest of its body.
+  bool hold_memory(Connection& connection);  // False: there is none for the rest of its request.
+  void refuse_memory(Connection& connection);
   bool set_body_timer(Connection& connection);  // False: the body comes too slowly.
   void refuse_slow(Connection& connection);
   void begin_next_request(Connection& connection);
@@ -177,6 +179,7 @@ class Shard {
   void answer(Connection& connection, const Response& response);
   void write_answer(Connection& connection, const Response& response);
   void refuse(Connection& connection, int status, std::string_view detail);
+  void tell_answered(Connection& connection, int status, std::string_view reason);
   void count_refusal(int status);  // Of an answer; below 400 it is none.
   void start_reading(Connection& connection);
   void queue_output(Connection& connection);

@@ -69,14 +69,20 @@ void Shard::write_answer(Connection& connection, const Response& response) {
   exchange.phase = Exchange::Phase::head;
 }
 
+// The host, of a request whose head has been read and is still in the input.
+void Shard::tell_answered(Connection& connection, int status, std::string_view reason) {
+  if (!connection.exchange->is_adopted) shared_.handler->on_answered(request_of(connection), status, reason);
+}
+
 // Refuses a request whose framing is in doubt or whose body nobody wants: the answer, then the close.
 void Shard::refuse(Connection& connection, int status, std::string_view detail) {
   Exchange& exchange = *connection.exchange;
   count_refusal(status);
+  if (exchange.phase != Exchange::Phase::head || exchange.head_bytes == 0) exchange.head = RequestHead{};
+  const Request request = request_of(connection);
   std::string headers;
-  if (exchange.phase == Exchange::Phase::head && exchange.head_bytes > 0) {
-    headers = shared_.handler->common_headers(request_of(connection));
-  }
+  if (!request.method.empty()) headers = shared_.handler->common_headers(request);
+  shared_.handler->on_answered(request, status, detail);
   if (status == 503) headers += "Retry-After: 1\r\n";
   append_response(exchange.out.bytes, status, headers, kProblemContentType, problem_json(status, detail), false, false, date());
   exchange.close_when_sent = exchange.lingers = true;

@@ -76,6 +76,8 @@ void Shard::on_proxy_input(Connection& connection) {
     exchange.input.erase(0, header.consumed);
     Origin& origin = exchange.origin;
     origin.is_proxied = true;
+    // Somebody's words, and the proxy does not say whose.
+    if (!header.is_local && !header.source) origin.is_trusted = false;
     if (header.source) {
       origin.address = header.source;
       origin.peer = peer_text(*header.source, header.source_port);

@@ -6,6 +6,7 @@
 #include "engine/io/socket.h"
 #include "engine/shard.h"
 #include "proto/http_response.h"
+#include "proto/proxy_header.h"
 
 namespace broadside {
 namespace {
@@ -32,6 +33,12 @@ void Shard::start_reading(Connection& connection) {
   exchange.is_receiving = true;
   exchange.is_watching = exchange.is_watched = false;
   io_->start_receive(connection.socket, connection.token());
+}
+
+// All that has come has been used up.
+void Shard::read_more(Connection& connection) {
+  if (connection.exchange->has_ended) return on_input_end(connection);
+  start_reading(connection);
 }
 
 void Shard::on_received(Connection& connection, std::span<const char> bytes, int error) {
@@ -119,20 +126,32 @@ bool Shard::set_body_timer(Connection& connection) {
   return true;
 }
 
-// Small requests are always taken: those who hold much make room.
+// Those who hold much make room first: small requests are taken until there is twice as much as there should be.
 bool Shard::hold_memory(Connection& connection) {
   Exchange& exchange = *connection.exchange;
   // The head of a subscription that waits for its decision is still looked at in the input.
   if (exchange.wanted == nullptr) exchange.give_back();
   exchange.memory.set(exchange.held_bytes());
-  const bool is_body = exchange.phase == Exchange::Phase::body || exchange.phase == Exchange::Phase::chunked_body;
-  if (!is_body || exchange.close_when_sent || exchange.memory.bytes() <= Exchange::kKeptBytesMax) return true;
-  if (request_memory_.bytes() <= shared_.request_memory_max.load(std::memory_order_relaxed)) return true;
+  const bool is_under_way =
+      exchange.phase == Exchange::Phase::head ? exchange.parser.has_begun() : exchange.phase != Exchange::Phase::awaiting_answer;
+  if (!is_under_way || exchange.close_when_sent) return true;
+  const std::uint64_t bytes_max = shared_.request_memory_max.load(std::memory_order_relaxed);
+  const bool is_small = exchange.memory.bytes() <= Exchange::kKeptBytesMax;
+  return request_memory_.bytes() <= (is_small ? 2 * bytes_max : bytes_max);
+}
+
+// Of what it holds nothing is needed for the answer.
+void Shard::refuse_memory(Connection& connection) {
+  Exchange& exchange = *connection.exchange;
   exchange.input.clear();
   exchange.body.clear();
+  if (exchange.phase == Exchange::Phase::streamed_body) {
+    end_streamed_body(connection);  // What has no answer its publisher sends again.
+  } else {
+    refuse(connection, 503, "the memory for requests is full");
+  }
   exchange.give_back();
   exchange.memory.set(exchange.held_bytes());
-  return false;
 }
 
 // Takes requests out of the input until it is used up, the output is full, or the connection has become something else.
@@ -147,16 +166,16 @@ void Shard::read_input(Connection& connection) {
     if (!goes_on) break;
   }
   Exchange& exchange = *connection.exchange;
-  if (!hold_memory(connection)) refuse(connection, 503, "the memory for requests is full");
+  if (!hold_memory(connection)) refuse_memory(connection);
   if (exchange.unsent() > 0) {
     queue_output(connection);  // Reading goes on when it has been sent.
   } else if (exchange.close_when_sent) {
     close(connection, io::CloseMode::orderly, CloseReason::finished);
   } else if (exchange.phase == Exchange::Phase::head) {
-    start_reading(connection);
+    read_more(connection);
   } else if (exchange.phase != Exchange::Phase::awaiting_answer) {
     if (!set_body_timer(connection)) return refuse_slow(connection);
-    if (!exchange.is_paused) start_reading(connection);
+    if (!exchange.is_paused) read_more(connection);
   }
 }
 
@@ -167,9 +186,12 @@ bool Shard::read_head(Connection& connection) {
   switch (result.outcome) {
     case ParseOutcome::need_more:
       return false;
-    case ParseOutcome::refused:
-      refuse(connection, result.status, result.detail);
+    case ParseOutcome::refused: {
+      const bool is_proxy = match_proxy_signature(exchange.input) == ParseOutcome::complete;
+      refuse(connection, result.status,
+             is_proxy ? "a PROXY header from an address that --trusted-proxy does not name" : result.detail);
       return false;
+    }
     case ParseOutcome::complete:
       break;
   }

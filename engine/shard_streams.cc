@@ -52,6 +52,8 @@ Refusal refusal_for(RefusalReason reason) {
   return {503, "the server is overloaded"};
 }
 
+std::string_view name_of(RefusalReason reason) { return kRefusalReasonNames[static_cast<std::size_t>(reason)]; }
+
 }  // namespace
 
 std::uint32_t Shard::jittered_retry_ms() {
@@ -81,10 +83,12 @@ void Shard::refuse_stream(Connection& connection, RefusalReason reason, const st
     // An EventSource never comes back after a 4xx or 5xx; after an end of stream it does.
     Response response{.headers = headers, .content_type = std::string(kStreamContentType), .close = true};
     response.body = "retry: " + std::to_string(jittered_retry_ms() + config_->retry_ms) + "\n\n";
+    tell_answered(connection, response.status, name_of(reason));
     write_answer(connection, response);
     return;
   }
   const Refusal refusal = refusal_for(reason);
+  tell_answered(connection, refusal.status, name_of(reason));
   write_answer(connection,
                Response{.status = refusal.status,
                         .headers = headers + "Retry-After: " + std::to_string(std::max(1U, config_->retry_ms / 1000)) + "\r\n",
@@ -119,6 +123,7 @@ Shard::Subscribed Shard::on_subscribe(Connection& connection) {
 Shard::Subscribed Shard::admit(Connection& connection, SubscribeRequest& wanted, const SubscribeDecision& decision) {
   const std::string& headers = decision.admission.headers;
   const auto refuse_with = [&](int status, std::string_view detail) {
+    tell_answered(connection, status, detail);
     answer(connection, Response{.status = status,
                                 .headers = headers,
                                 .content_type = std::string(kProblemContentType),
@@ -136,6 +141,7 @@ Shard::Subscribed Shard::admit(Connection& connection, SubscribeRequest& wanted,
     if (!wrong.empty()) return refuse_with(500, "the host of this server named topics that cannot be: " + wrong);
   }
   if (connection.exchange->head.method == Method::head) {
+    tell_answered(connection, 200, {});
     answer(connection,
            Response{
                .headers = headers + "X-Accel-Buffering: no\r\n", .content_type = std::string(kStreamContentType), .close = true});
@@ -157,9 +163,11 @@ Shard::Subscribed Shard::admit(Connection& connection, SubscribeRequest& wanted,
   if (plan.is_over || plan.lacks_keys) {
     shared_.subscribers.fetch_sub(1, std::memory_order_relaxed);
     if (plan.lacks_keys) return refuse_with(400, "snapshot= needs a topic with keys (`keys`, or the policy `conflate`)");
+    tell_answered(connection, 204, {});
     answer(connection, Response{.status = 204, .headers = headers, .content_type = {}, .body = {}});
     return Subscribed::answered;
   }
+  tell_answered(connection, 200, {});
   begin_stream(connection, wanted, plan, decision.admission, std::move(origin));
   return Subscribed::streaming;
 }

@@ -47,13 +47,13 @@ void Shard::run_handshakes() {
 }
 
 void Shard::unseal(Connection& connection, std::string_view bytes) {
-  const io::Token token = connection.token();
   Exchange& exchange = *connection.exchange;
   const bool was_established = exchange.transport->is_established();
   const bool was_idle = exchange.is_idle();
   const std::size_t input_bytes = exchange.input.size();
   const Transport::Outcome outcome = exchange.transport->on_received(bytes, exchange.input, exchange.sealed.bytes);
   if (!was_established && exchange.transport->is_established()) counters_.handshakes.add();
+  exchange.has_ended = outcome == Transport::Outcome::ended;
   if (outcome == Transport::Outcome::failed) {
     if (!was_established) counters_.handshakes_failed.add();
     // Nobody is answered any more; the transport's last words are sent.
@@ -66,8 +66,6 @@ void Shard::unseal(Connection& connection, std::string_view bytes) {
   } else {
     read_input(connection);
   }
-  if (outcome != Transport::Outcome::ended || connections_.find(token) == nullptr) return;
-  if (connection.state == ConnectionState::http && !connection.exchange->close_when_sent) on_input_end(connection);
 }
 
 // Brings the connection's output into the form in which the socket gets it. False: it has been closed.

@@ -78,7 +78,6 @@ SubscribeDecision Hub::authorise(const Request& request, const SubscribeRequest&
   try {
     Caller caller = caller_of(request);
     Verdict verdict = subscribe_verdict(request, wanted.topics, caller);
-    if (access_log_ != nullptr) log_access(request, verdict.status);
     SubscribeDecision decision{.status = verdict.status, .detail = std::move(verdict.detail)};
     decision.admission.headers = common_headers(request) + verdict.headers;
     decision.admission.subject = std::move(caller.subject);
@@ -225,17 +224,27 @@ Response Hub::answer_options(const Request& request, const Route& route) const {
   return response;
 }
 
-void Hub::log_access(const Request& request, int status) const {
+void Hub::on_answered(const Request& request, int status, std::string_view reason) noexcept {
+  if (access_log_ == nullptr) return;
+  try {
+    log_access(request, status, reason);
+  } catch (const std::exception&) {  // There is no memory for a line.
+  }
+}
+
+// `PEER METHOD TARGET STATUS`, and why it was refused; `-` stands for what was not understood.
+void Hub::log_access(const Request& request, int status, std::string_view refusal) const {
   std::string line(request.peer);
   line += ' ';
-  line += request.method;
+  line += request.method.empty() ? "-" : request.method;
   line += ' ';
-  line += request.path;
+  line += request.path.empty() ? "-" : request.path;
   if (!request.query.empty()) {
     line += '?';
     line += without_token(request.query);
   }
   line += ' ' + std::to_string(status);
+  if (!refusal.empty()) line.append(" refused: ").append(refusal);
   access_log_->log(LogLevel::info, line);
 }
 

@@ -54,6 +54,7 @@ class Hub final : public RequestHandler, private BatchPublisher {
   StreamDecision on_stream(const Request& request) noexcept override;
   SubscribeDecision authorise(const Request& request, const SubscribeRequest& wanted) noexcept override;
   std::string common_headers(const Request& request) noexcept override;
+  void on_answered(const Request& request, int status, std::string_view reason) noexcept override;
 
  private:
   Result<Done> publish_batch(std::span<const BatchEntry> batch, std::vector<Published>& out, std::size_t* bad_index) override;
@@ -85,7 +86,7 @@ class Hub final : public RequestHandler, private BatchPublisher {
   Response renew_connection(const Request& request, const std::string& connection);
   [[nodiscard]] NdjsonTarget ndjson_target(const Request& request, const std::string& path_topic);
 
-  void log_access(const Request& request, int status) const;
+  void log_access(const Request& request, int status, std::string_view refusal = {}) const;
 
   Cors cors_;
   Authority authority_;

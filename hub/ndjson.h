@@ -44,6 +44,7 @@ class LineCutter {
   void feed(std::string_view bytes, const Visit& visit);
   // The bytes are at their end: a last line need not have a line feed.
   void finish(const Visit& visit);
+  [[nodiscard]] std::size_t held_bytes() const { return partial_.capacity(); }
   // Whether a line has begun and not ended.
   [[nodiscard]] bool is_inside_line() const { return !partial_.empty() || is_skipping_; }
 

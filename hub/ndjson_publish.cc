@@ -12,6 +12,10 @@
 namespace broadside::hub {
 namespace {
 
+// The rate may be raised meanwhile, and the token expire.
+constexpr Nanos kPauseMax = kSecond;
+constexpr std::size_t kLinesKept = 256;  // Room for the next piece of the body.
+
 std::string too_long(std::uint64_t line_bytes_max) {
   return "longer than " + std::to_string(line_bytes_max) + " bytes; publish less at once or raise --event-bytes";
 }
@@ -64,7 +68,8 @@ class BodyLines {
     std::vector<Published> published;
     std::size_t bad_index = batch.size();
     if (!batch.empty()) {
-      if (const Nanos wait = target_.access.try_take(batch.size(), data_bytes_); wait > 0) return too_much_published(wait);
+      const Nanos wait = target_.access.take_or_refuse("publish", target_.path_topic, batch.size(), data_bytes_);
+      if (wait > 0) return too_much_published(wait);
       const Result<Done> done = target_.publisher->publish_batch(batch, published, &bad_index);
       if (!done) return problem_of(done.error(), bad_index < numbers_.size() ? line_prefix(numbers_[bad_index]) : "");
     }
@@ -144,10 +149,16 @@ std::size_t NdjsonReader::take_lines() {
     const Line& line = lines_[count];
     const Nanos wait = line.problem.empty() ? target_.access.try_take(1, line.event.data.size()) : 0;
     if (wait == 0) continue;
-    pause_ms_ = static_cast<std::uint32_t>(wait / kMillisecond + 1);
+    pause_ms_ = static_cast<std::uint32_t>(std::min(wait, kPauseMax) / kMillisecond + 1);
     return count;
   }
   return lines_.size();
+}
+
+std::size_t NdjsonReader::held_bytes() const noexcept {
+  std::size_t bytes = cutter_.held_bytes() + lines_.capacity() * sizeof(Line);
+  for (const Line& line : lines_) bytes += line.problem.capacity() + line.event.data.size();
+  return bytes;
 }
 
 void NdjsonReader::publish_lines(std::string& out) {
@@ -174,6 +185,7 @@ void NdjsonReader::publish_lines(std::string& out) {
     }
   }
   lines_.erase(lines_.begin(), lines_.begin() + static_cast<std::ptrdiff_t>(count));
+  if (lines_.empty() && lines_.capacity() > kLinesKept) lines_.shrink_to_fit();
 }
 
 bool NdjsonReader::on_body(std::string_view bytes, std::string& out) noexcept {

@@ -44,6 +44,7 @@ class NdjsonReader final : public BodyReader {
   bool on_body(std::string_view bytes, std::string& out) noexcept override;
   void on_end(std::string& out) noexcept override;
   [[nodiscard]] bool awaits_more() const noexcept override { return cutter_.is_inside_line(); }
+  [[nodiscard]] std::size_t held_bytes() const noexcept override;
   [[nodiscard]] std::uint32_t pause_ms() const noexcept override { return pause_ms_; }
 
  private:

@@ -22,7 +22,6 @@ void PublishLimit::set_rates(const PublishRates& rates) {
 }
 
 std::string PublishLimit::publisher_of(const Request& request, const Caller& caller) const {
-  if (events_.load(std::memory_order_relaxed) == 0 && bytes_.load(std::memory_order_relaxed) == 0) return {};
   if (!caller.subject.empty()) return "sub " + caller.subject;
   if (caller.kind == Caller::Kind::known) return "token " + std::to_string(caller.token_hash);
   const std::optional<IpAddress> address = parse_ip_address_and_port(request.peer);
@@ -31,6 +30,7 @@ std::string PublishLimit::publisher_of(const Request& request, const Caller& cal
 }
 
 Nanos PublishLimit::try_take(std::string_view publisher, std::size_t events, std::uint64_t bytes) {
+  if (events_.load(std::memory_order_relaxed) == 0 && bytes_.load(std::memory_order_relaxed) == 0) return 0;
   const BucketRate event_rate = a_second_of(events_.load(std::memory_order_relaxed));
   const BucketRate byte_rate = a_second_of(static_cast<double>(bytes_.load(std::memory_order_relaxed)));
   const auto event_count = static_cast<double>(events);

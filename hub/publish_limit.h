@@ -29,8 +29,7 @@ class PublishLimit {
 
   // From here on these count.
   void set_rates(const PublishRates& rates);
-  // Whose share the request's events are taken from: the token's `sub`, a token without one for itself, or an address. Empty
-  // while there is no limit.
+  // Whose share the request's events are taken from: the token's `sub`, a token without one for itself, or an address.
   [[nodiscard]] std::string publisher_of(const Request& request, const Caller& caller) const;
   // Takes all of that at once and says 0; or takes nothing and says how long to wait. A second's worth may come at once; what is
   // more waits until nothing has come for a second, and then keeps what comes behind it waiting.

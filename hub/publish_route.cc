@@ -31,7 +31,8 @@ Response Hub::publish_raw(const Request& request, const std::string& topic) {
   if (const Verdict verdict = access.check("publish", topic); !verdict.is_allowed()) return refusal_of(verdict);
   PublishParameters parameters;
   if (const std::string wrong = parse_publish_parameters(request.query, parameters); !wrong.empty()) return problem(400, wrong);
-  if (const Nanos wait = access.try_take(1, request.body.size()); wait > 0) return too_much_published(wait);
+  if (const Nanos wait = access.take_or_refuse("publish", topic, 1, request.body.size()); wait > 0)
+    return too_much_published(wait);
   const Result<Published> published = engine_->publish(topic, parameters.event(request.body));
   if (!published) return problem_of(published.error());
   return json_answer(published_json(published.value(), parameters.id));
@@ -76,7 +77,7 @@ StreamDecision Hub::on_stream(const Request& request) noexcept {
 Response Hub::end_topic(const Request& request, const std::string& topic) {
   const PublishAccess access = access_of(request);
   if (const Verdict verdict = access.check("end", topic); !verdict.is_allowed()) return refusal_of(verdict);
-  if (const Nanos wait = access.try_take(1, 0); wait > 0) return too_much_published(wait);
+  if (const Nanos wait = access.take_or_refuse("end", topic, 1, 0); wait > 0) return too_much_published(wait);
   bool existed = false;
   const Result<Published> published = engine_->end(topic, &existed);
   if (!published) return problem_of(published.error());

@@ -99,6 +99,7 @@ ProxyHeader parse_block(std::string_view bytes) {
   }
   if (bytes.size() < kFixedBytes + block_bytes) return {};
   ProxyHeader header{.outcome = ParseOutcome::complete, .consumed = kFixedBytes + block_bytes};
+  header.is_local = is_local;
   if (is_local || transport == 0) return header;
   const std::string_view block = bytes.substr(kFixedBytes, block_bytes);
   switch (static_cast<Family>(family)) {

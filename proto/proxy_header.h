@@ -19,6 +19,7 @@ struct ProxyHeader {
   // complete: who has connected to the proxy. Nothing if the proxy speaks for itself (health checks), does not know, or took
   // the connection from a Unix socket: then the address of the socket stands.
   std::optional<IpAddress> source;
+  bool is_local = false;  // complete: the proxy speaks for itself.
   std::uint16_t source_port = 0;
 };
 

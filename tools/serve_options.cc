@@ -42,9 +42,10 @@ void add_address_option(OptionTable& table, const char* key, Values& addresses, 
 void add_listen_options(OptionTable& table, ServeOptions& options) {
   Config& config = options.config;
   table.group(kListenGroup);
-  add_address_option(table, "listen", config.listen,
-                     "HOST:PORT, [IPV6]:PORT or unix:PATH, the first two also behind http:// or https:// (--tls-cert); port "
-                     "0 = any free one; repeatable [127.0.0.1:8080]");
+  add_address_option(
+      table, "listen", config.listen,
+      "HOST:PORT, [IPV6]:PORT (IPv6 alone) or unix:PATH, the first two also behind http:// or https:// (--tls-cert); port "
+      "0 = any free one; repeatable [127.0.0.1:8080]");
   add_address_option(
       table, "admin_listen", options.admin_listen,
       "Addresses where whoever reaches them may see /metrics, /topics and /connections; plain HTTP unless they say https://; "

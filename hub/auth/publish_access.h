@@ -27,12 +27,17 @@ class PublishAccess {
   [[nodiscard]] bool is_none() const { return right_.is_none(); }
   // What it may publish is taken from this; without it there is no limit.
   void set_share(PublishShare share) { share_ = std::move(share); }
-  // As PublishLimit::try_take().
+  // As PublishLimit::try_take(), for endless lines, which wait.
   [[nodiscard]] Nanos try_take(std::size_t events, std::uint64_t bytes) const { return share_.try_take(events, bytes); }
+  // The same for what is refused then: the audit log is told that what check() allowed has not been done.
+  [[nodiscard]] Nanos take_or_refuse(std::string_view action, std::string_view topic, std::size_t events,
+                                     std::uint64_t bytes) const;
   // Whether the token has expired since the request came.
   [[nodiscard]] bool has_expired() const;
 
  private:
+  void write(const Verdict& verdict, std::string_view action, std::string_view topic) const;
+
   PublishRight right_;
   Caller caller_;
   PublishShare share_;

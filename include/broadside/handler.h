@@ -69,6 +69,8 @@ class BodyReader {
   /// Whether something has begun that the client has to end: Config::body_timeout_ms counts. Else it may be silent for as long
   /// as it likes, as it may if nobody says otherwise.
   [[nodiscard]] virtual bool awaits_more() const noexcept { return false; }
+  /// What it holds of the body, for the bound on the memory of requests. Nothing.
+  [[nodiscard]] virtual std::size_t held_bytes() const noexcept { return 0; }
   /// Above 0: it is still busy with what it has. Nothing is read meanwhile, and the next call is on_body with no bytes, after so
   /// many milliseconds.
   [[nodiscard]] virtual std::uint32_t pause_ms() const noexcept { return 0; }
@@ -141,6 +143,11 @@ class RequestHandler {
   virtual SubscribeDecision authorise(const Request& /*request*/, const SubscribeRequest& /*wanted*/) noexcept { return {}; }
   /// Headers (complete lines with CRLF) for answers that the engine gives by itself, e.g. refusals of malformed requests. None.
   virtual std::string common_headers(const Request& /*request*/) noexcept { return {}; }
+
+  /// The engine has answered by itself: with a stream (200), or without one, or a request that does not get to on_request.
+  /// `reason` says why it was refused, and is empty otherwise: an EventSource is refused with a 200, because it then comes back.
+  /// Of what was not understood the method and the path are empty. Nothing.
+  virtual void on_answered(const Request& /*request*/, int /*status*/, std::string_view /*reason*/) noexcept {}
 
   /// A stream has begun; nothing has been sent yet. Nothing.
   virtual void on_subscribe(const SubscriberView& /*subscriber*/) noexcept {}

@@ -126,6 +126,20 @@ TEST_P(Limits, an_address_makes_so_many_connections_a_second) {
   for (int i = 0; i < 30; ++i) EXPECT_EQ(ask(kept, "GET", "/healthz").status(), 200) << "requests are no connections";
 }
 
+TEST_P(Limits, the_access_log_says_what_was_answered_and_why_it_was_refused) {
+  start({"--address-connections", "1", "--access-log"});
+  HttpConnection malformed = connect(kOther);
+  ASSERT_TRUE(malformed.send("what\r\n\r\n"));
+  expect_problem(malformed.read_response(), 400);
+  EXPECT_TRUE(wait_log(" - - 400 refused: "));
+  const SseStream stream = open_from(kSome);
+  EXPECT_TRUE(wait_log(" GET /events/a 200\n"));
+  expect_429(ask_from(kSome, "POST", "/events/a", {}, "x"));
+  EXPECT_TRUE(wait_log(" POST /events/a 429 refused: address\n"));
+  expect_come_back(stream_on(connect(kSome)));
+  EXPECT_TRUE(wait_log(" GET /events/a 200 refused: address\n"));
+}
+
 TEST_P(Limits, an_address_of_ipv6_is_served_and_counted) {
   if (!has_ipv6()) GTEST_SKIP() << "this machine has no ::1";
   start({"--address-connections", "2"}, {"[::1]:0"});
@@ -214,6 +228,7 @@ TEST_P(LimitsByToken, a_subject_publishes_so_much_and_others_their_own) {
   start_with_key({"--publish-rate", "0.01"});
   EXPECT_EQ(ask_from(kSome, "POST", "/events/a", token_of("alice"), "1").status(), 200);
   expect_429(ask_from(kOther, "POST", "/events/a", token_of("alice"), "2"));
+  EXPECT_TRUE(wait_log(R"(audit {"action":"publish","outcome":"refused","status":429,"target":"a","subject":"alice",)"));
   EXPECT_EQ(ask_from(kSome, "POST", "/events/a", token_of("bob"), "3").status(), 200);
   EXPECT_EQ(ask_from(kSome, "POST", "/events/a", token_of(""), "4").status(), 200);
   expect_429(ask_from(kSome, "DELETE", "/events/a", token_of("bob")));

@@ -127,6 +127,16 @@ TEST_P(Tls, sends_a_large_answer_to_a_slow_reader) {
   EXPECT_TRUE(response.body == body);
 }
 
+TEST_P(Tls, answers_all_that_was_asked_before_the_client_had_nothing_more_to_say) {
+  start_tls();
+  HttpConnection connection = connect();
+  std::string requests;
+  for (int i = 0; i < 40; ++i) requests += request_text("GET", "/", "localhost", {}, "");
+  ASSERT_TRUE(connection.send_last(requests));
+  for (int i = 0; i < 40; ++i) ASSERT_EQ(connection.read_response().status(), 200) << i;
+  EXPECT_TRUE(connection.wait_closed());
+}
+
 TEST_P(Tls, answers_plain_http_with_400_and_closes) {
   start_tls();
   HttpConnection connection = HttpConnection::open(tls_port());

@@ -90,6 +90,20 @@ TEST_F(SharesTest, large_bodies_are_refused_when_the_memory_for_requests_is_full
   EXPECT_TRUE(has(read(*connect(begun(100'000) + "x")), "HTTP/1.1 200 "));
 }
 
+TEST_F(SharesTest, small_requests_have_twice_that_memory_and_no_more) {
+  start();
+  shared_.subscribers_max = shared_.connections_max = 1000;
+  shared_.request_memory_max = 350'000;
+  std::vector<std::shared_ptr<SimSocket>> held;
+  int refused = 0;
+  for (int i = 0; i < 100; ++i) {
+    held.push_back(connect(begun(10'000)));
+    if (has(read(*held.back()), "HTTP/1.1 503 ")) ++refused;
+  }
+  EXPECT_GT(refused, 0);
+  EXPECT_LT(refused, 80);
+}
+
 TEST_F(SharesTest, connections_that_are_kept_keep_no_room_of_a_large_request) {
   start();
   shared_.request_memory_max = 250'000;

@@ -339,6 +339,12 @@ bool HttpConnection::wait_closed(const Deadline& deadline) {
   return was_closed_;
 }
 
+bool HttpConnection::send_last(std::string_view bytes, const Deadline& deadline) {
+  tls_->write(bytes);
+  SSL_shutdown(tls_->ssl());
+  return send_raw(tls_->take_output(), deadline);
+}
+
 void HttpConnection::half_close() { shutdown(fd_, SHUT_WR); }
 
 void HttpConnection::close() {

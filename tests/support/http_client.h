@@ -93,6 +93,8 @@ class HttpConnection {
   [[nodiscard]] bool was_closed() const { return was_closed_; }
 
   void half_close();
+  // Sends and says that nothing comes behind it, in one piece. Requires: tls().
+  bool send_last(std::string_view bytes, const Deadline& deadline = soon());
   void close();
   // Closes with RST.
   void reset();
