@@ -89,7 +89,11 @@ void expect_answers(std::uint16_t port, const std::vector<HttpRow>& rows, AfterS
       static_cast<void>(is_bytewise ? connection.send_byte_by_byte(sent) : connection.send(sent));
       if (after == AfterSending::ask_more) connection.send(probe);
       if (after == AfterSending::half_close) connection.half_close();
-      EXPECT_EQ(read_answers(connection, sent, after), row.answers) << row.sent.substr(0, kBytewiseMax);
+      std::string answers = read_answers(connection, sent, after);
+      // A body that has not come yet may be asked for, where that is not what the row is about.
+      const auto is_asked = [](std::string_view text) { return text.starts_with("100 "); };
+      if (is_bytewise && is_asked(answers) && !is_asked(row.answers)) answers.erase(0, 4);
+      EXPECT_EQ(answers, row.answers) << row.sent.substr(0, kBytewiseMax);
     }
   }
 }
